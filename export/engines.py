@@ -1,0 +1,31 @@
+"""What an engine that runs a model file gives back to be compared; engines register in the entry-point group "spinconv.engines"."""
+
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import NamedTuple
+
+import ase
+import numpy as np
+
+
+class EngineResult(NamedTuple):
+    """One structure, evaluated."""
+
+    energy: float
+    """eV."""
+    forces: np.ndarray
+    """eV/Å, [n_atoms, 3]."""
+    stress: np.ndarray | None
+    """Voigt order of ASE (xx, yy, zz, yz, xz, xy), eV/Å^3; None where the cell is not periodic or the engine has none."""
+
+
+class EngineUnavailable(RuntimeError):  # noqa: N818  (a state, said in a sentence, not an error)
+    """The engine is not installed, was not built, or cannot run this structure; the text says which."""
+
+
+Evaluate = Callable[[str, ase.Atoms, str], EngineResult]
+
+
+def installed_engines() -> dict[str, Evaluate]:
+    """The registered engines by name; each is `evaluate(model_path, atoms, dtype)` and may raise EngineUnavailable."""
+    return {entry.name: entry.load() for entry in entry_points(group="spinconv.engines")}

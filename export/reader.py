@@ -1,0 +1,55 @@
+"""Reads a model file in Python; the C++ twin for the engines is src/model.cpp."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from spinconv.export.writer import DTYPES, FORMAT_VERSION, METADATA_FILE, weights_hash
+
+KINDS = ("harmonic",)
+
+
+class ModelFile(NamedTuple):
+    """A loaded model file."""
+
+    module: torch.jit.ScriptModule
+    """Has the method `energies(numbers, edge_index, vectors)` and its stages, in the precision asked for."""
+    metadata: dict[str, Any]
+    """What `spinconv.json` in the file says."""
+    dtype: torch.dtype
+    """The precision that the module computes in."""
+
+
+def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
+    """Loads a model file on `device`, computing in `dtype` ("float32", "float64"; None: what the file was exported for).
+
+    Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged; FileNotFoundError if
+    there is none.
+    """
+    path = Path(path)
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    if not path.is_file():
+        raise FileNotFoundError(f"`{path}`: there is no such model file")
+    extra = {METADATA_FILE: ""}
+    try:
+        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+    except RuntimeError as error:
+        raise ValueError(f"`{path}` must be a model file written by `spinconv export`; torch could not read it as one") from error
+    if not extra[METADATA_FILE]:
+        raise ValueError(f"`{path}` must be a model file written by `spinconv export`, got a TorchScript file without {METADATA_FILE}")
+    metadata = json.loads(extra[METADATA_FILE])
+    if metadata["format_version"] != FORMAT_VERSION:
+        raise ValueError(
+            f"`{path}` was written for format {metadata['format_version']}, this spinconv reads {FORMAT_VERSION}; "
+            "export it again with this spinconv"
+        )
+    if metadata["kind"] not in KINDS:
+        raise ValueError(f"`{path}` holds a model of kind {metadata['kind']!r}, this spinconv knows {', '.join(KINDS)}")
+    if weights_hash(module) != metadata["weights_sha256"]:
+        raise ValueError(f"`{path}` is damaged: its weights do not have the hash written in it; export it again")
+    precision = DTYPES[dtype or metadata["dtype"]]
+    return ModelFile(module.to(precision).eval(), metadata, precision)

@@ -1,0 +1,141 @@
+"""Writes the one file that every engine reads: a TorchScript archive that says of itself what it is (DESIGN 4)."""
+
+import hashlib
+import json
+import os
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ase.data
+import torch
+from torch import nn
+
+from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.harmonic import EdgeGeometry
+
+FORMAT_VERSION = 1
+METADATA_FILE = "spinconv.json"
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+CITATION = "M. Shuaibi et al., Rotation Invariant Graph Neural Networks using Spin Convolutions, arXiv:2106.09575 (2021)"
+
+
+class ExportedModel(nn.Module):
+    """The model with what an engine has to know as attributes, and its stages as methods of the file."""
+
+    format_version: int
+    kind: str
+    cutoff: float
+    elements: list[int]
+    conservative: bool
+    dtype: str
+    n_blocks: int
+
+    def __init__(self, model: HarmonicSpinConv, config: ModelConfig, dtype: str) -> None:
+        super().__init__()
+        self.model = model
+        self.format_version = FORMAT_VERSION
+        self.kind = "harmonic"
+        self.cutoff = config.cutoff
+        self.elements = list(config.elements)
+        self.conservative = True
+        self.dtype = dtype
+        self.n_blocks = config.n_blocks
+
+    def forward(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        return self.model.energies(numbers, edge_index, vectors)
+
+    @torch.jit.export
+    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        return self.model.energies(numbers, edge_index, vectors)
+
+    @torch.jit.export
+    def edges(self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
+        return self.model.edges(vectors, numbers_j, numbers_i)
+
+    @torch.jit.export
+    def moments(self, k: int, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        return self.model.moments(k, m, geometry, i, n_atoms)
+
+    @torch.jit.export
+    def spin(self, k: int, moments: torch.Tensor, geometry: EdgeGeometry, j: torch.Tensor) -> torch.Tensor:
+        return self.model.spin(k, moments, geometry, j)
+
+    @torch.jit.export
+    def mix(self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> torch.Tensor:
+        return self.model.mix(k, h, m, t, numbers_j, numbers_i)
+
+    @torch.jit.export
+    def readout(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return self.model.readout(m, geometry, i, numbers)
+
+
+def export_model(
+    model: HarmonicSpinConv,
+    config: ModelConfig,
+    path: str | os.PathLike[str],
+    *,
+    dtype: str = "float32",
+    training: dict[str, Any] | None = None,
+    name: str = "",
+    licence: str = "",
+) -> dict[str, Any]:
+    """Writes `model` to `path` and returns the metadata that went with it.
+
+    Weights are stored in float64, whatever they were trained in: a float32 number is one exactly, and constants keep all their
+    digits. `dtype` is the precision in which engines compute unless told otherwise. An existing file is replaced only once the new
+    one is complete.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    exact = HarmonicSpinConv(config, model.reference_energies, model.scale, model.average_neighbors).to(torch.float64)
+    exact.load_state_dict(model.state_dict())
+    exact.eval().requires_grad_(False)
+    scripted = torch.jit.script(ExportedModel(exact, config, dtype))
+    metadata = {
+        "format_version": FORMAT_VERSION,
+        "kind": "harmonic",
+        "name": name or Path(path).stem,
+        "conservative": True,
+        "cutoff": config.cutoff,
+        "elements": [ase.data.chemical_symbols[z] for z in config.elements],
+        "units": {"length": "angstrom", "energy": "eV"},
+        "dtype": dtype,
+        "n_blocks": config.n_blocks,
+        "model": config.to_dict(),
+        "reference_energies": dict(zip((ase.data.chemical_symbols[z] for z in config.elements), model.reference_energies, strict=True)),
+        "scale": model.scale,
+        "average_neighbors": model.average_neighbors,
+        "training": training or {},
+        "licence": licence,
+        "citation": CITATION,
+        "versions": {"spinconv": _package_version(), "torch": torch.__version__},
+        "weights_sha256": weights_hash(scripted),
+    }
+    _save_atomically(scripted, Path(path), json.dumps(metadata, indent=2))
+    return metadata
+
+
+def weights_hash(module: nn.Module) -> str:
+    """SHA-256 of the names and float64 values of all learned parameters."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.named_parameters()):
+        digest.update(name.encode())
+        digest.update(value.detach().to("cpu", torch.float64).contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _save_atomically(scripted: torch.jit.ScriptModule, path: Path, metadata: str) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        torch.jit.save(scripted, str(temporary), _extra_files={METADATA_FILE: metadata})
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _package_version() -> str:
+    return version("spinconv")

@@ -1,0 +1,38 @@
+"""Forces and virials as the gradient of the energy with respect to the edge vectors."""
+
+from typing import NamedTuple
+
+import torch
+
+from spinconv.potential.graph import Graph
+from spinconv.potential.harmonic import HarmonicSpinConv
+
+
+class Evaluation(NamedTuple):
+    """Energy and its derivatives for the systems of a graph."""
+
+    energies: torch.Tensor
+    """eV, float64 [n_systems]."""
+    atom_energies: torch.Tensor
+    """eV, float64 [n_atoms]."""
+    forces: torch.Tensor
+    """-dE/dx in eV/Å, [n_atoms, 3]."""
+    virials: torch.Tensor
+    """-sum over edges of r outer dE/dr, eV, [n_systems, 3, 3]; the stress is -virial / volume."""
+
+
+def energy_and_forces(model: HarmonicSpinConv, graph: Graph, create_graph: bool = False) -> Evaluation:
+    """Energies, forces and virials of every system; `create_graph` keeps them differentiable for training.
+
+    With g = dE/dr_e the receiver gets +g and the sender -g, because r_e = x_j - x_i.
+    """
+    vectors = graph.vectors.detach().requires_grad_(True)
+    atom_energies = model.energies(graph.numbers, graph.edge_index, vectors)
+    (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)
+    j, i = graph.edge_index[0], graph.edge_index[1]
+    forces = torch.zeros(len(graph.numbers), 3, dtype=gradient.dtype, device=gradient.device)
+    forces = forces.index_add(0, i, gradient).index_add(0, j, -gradient)
+    energies = torch.zeros(graph.n_systems, dtype=torch.float64, device=gradient.device).index_add(0, graph.system, atom_energies)
+    virials = torch.zeros(graph.n_systems, 3, 3, dtype=gradient.dtype, device=gradient.device)
+    virials = virials.index_add(0, graph.system[i], -vectors.unsqueeze(2) * gradient.unsqueeze(1))
+    return Evaluation(energies, atom_energies, forces, virials)
