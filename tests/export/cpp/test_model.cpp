@@ -1,0 +1,181 @@
+// Laws of the C++ reader, on any model.pt that knows H, C and O: test_model model.pt
+// SPDX-License-Identifier: MIT
+#include "spinconv/model.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+int n_failed = 0;
+
+void check(bool holds, const std::string& law) {
+  std::printf("%s  %s\n", holds ? "ok    " : "FAILED", law.c_str());
+  if (!holds) ++n_failed;
+}
+
+void check_refused(const std::string& words, const std::function<void()>& attempt) {
+  try {
+    attempt();
+    check(false, "refused with: " + words);
+  } catch (const spinconv::Error& error) {
+    const std::string text = error.what();
+    check(text.find(words) != std::string::npos && text.find('\n') == std::string::npos, "refused with: " + text);
+  }
+}
+
+/// A molecule-like cluster and its full neighbour list.
+struct Cluster {
+  std::vector<int64_t> numbers, source, target;
+  std::vector<double> positions, vectors;
+
+  explicit Cluster(double cutoff) {
+    numbers = {6, 6, 8, 1, 1, 1, 1, 1, 1};
+    positions = {0.00, -0.56, 0.01, -1.27, 0.26, -0.02, 1.13, 0.31, 0.03, 0.07, -1.18, 0.88, 0.05, -1.22, -0.91,
+                 -2.13, -0.41, 0.04, -1.31, 0.93, 0.86, -1.29, 0.85, -0.93, 1.95, -0.21, -0.05};
+    update(cutoff);
+  }
+  void update(double cutoff) {
+    source.clear(), target.clear(), vectors.clear();
+    const auto n = static_cast<int64_t>(numbers.size());
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double r[3], square = 0.0;
+        for (int a = 0; a < 3; ++a) r[a] = positions[3 * j + a] - positions[3 * i + a], square += r[a] * r[a];
+        if (i == j || square > cutoff * cutoff) continue;
+        source.push_back(j), target.push_back(i);
+        vectors.insert(vectors.end(), r, r + 3);
+      }
+    }
+  }
+  spinconv::Graph graph() const {
+    spinconv::Graph graph;
+    graph.n_atoms = static_cast<int64_t>(numbers.size());
+    graph.numbers = numbers.data();
+    graph.n_edges = static_cast<int64_t>(source.size());
+    graph.source = source.data(), graph.target = target.data(), graph.vectors = vectors.data();
+    return graph;
+  }
+};
+
+void test_forces_are_minus_the_gradient(spinconv::Model& model) {
+  const double cutoff = model.info().cutoff, h = 1e-4;
+  Cluster cluster(cutoff);
+  spinconv::Result result, shifted;
+  model.evaluate(cluster.graph(), true, result);
+  std::vector<double> forces(cluster.positions.size(), 0.0);
+  for (size_t e = 0; e < cluster.source.size(); ++e) {
+    for (int a = 0; a < 3; ++a) {
+      forces[3 * cluster.target[e] + a] += result.edge_gradients[3 * e + a];
+      forces[3 * cluster.source[e] + a] -= result.edge_gradients[3 * e + a];
+    }
+  }
+  double worst = 0.0;
+  for (size_t k = 0; k < forces.size(); ++k) {
+    double energy[2];
+    for (int side = 0; side < 2; ++side) {
+      const double here = cluster.positions[k];
+      cluster.positions[k] = here + (side ? h : -h);
+      cluster.update(cutoff);
+      model.evaluate(cluster.graph(), false, shifted);
+      energy[side] = shifted.energy;
+      cluster.positions[k] = here;
+    }
+    worst = std::max(worst, std::abs(forces[k] + (energy[1] - energy[0]) / (2 * h)));
+  }
+  // central differences: h^2 times the third derivative, about 1e-8 x 10 eV/Å^3; rounding of the energy 1e-12 / h
+  check(worst < 1e-6, "forces are minus the gradient to " + std::to_string(worst * 1e9) + "e-9 eV/Å");
+}
+
+void test_no_atoms_and_no_edges(spinconv::Model& model) {
+  spinconv::Result result;
+  model.evaluate({}, true, result);
+  check(result.energy == 0.0 && result.atom_energies.empty() && result.edge_gradients.empty(), "no atoms: no energy");
+
+  const std::vector<int64_t> numbers = {8, 1};
+  spinconv::Graph graph;
+  graph.n_atoms = 2;
+  graph.numbers = numbers.data();
+  model.evaluate(graph, true, result);
+  check(result.atom_energies.size() == 2 && std::isfinite(result.energy) && result.edge_gradients.empty(), "no edges: finite energies");
+}
+
+void test_float32_is_close(const std::string& path, spinconv::Model& model) {
+  spinconv::Options options;
+  options.dtype = "float32";
+  spinconv::Model single(path, options);
+  const Cluster cluster(model.info().cutoff);
+  spinconv::Result a, b;
+  model.evaluate(cluster.graph(), true, a);
+  single.evaluate(cluster.graph(), true, b);
+  double worst = 0.0;
+  for (size_t k = 0; k < a.edge_gradients.size(); ++k) worst = std::max(worst, std::abs(a.edge_gradients[k] - b.edge_gradients[k]));
+  check(worst > 0.0 && worst < 1e-3, "float32 gradients differ from float64 by " + std::to_string(worst) + " eV/Å");
+}
+
+void test_bytes_are_the_file(const std::string& path, spinconv::Model& model) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  spinconv::Options options;
+  options.dtype = "float64";
+  auto other = spinconv::Model::from_bytes(bytes.str(), options);
+  const Cluster cluster(model.info().cutoff);
+  spinconv::Result a, b;
+  model.evaluate(cluster.graph(), false, a);
+  other.evaluate(cluster.graph(), false, b);
+  check(a.energy == b.energy && a.edge_gradients.empty(), "from_bytes = from the file");
+}
+
+void test_refusals(const std::string& path, spinconv::Model& model) {
+  check_refused("cannot open model file nowhere.pt: No such file", [] { spinconv::Model("nowhere.pt"); });
+  check_refused("is empty or a folder", [] { spinconv::Model("/"); });
+  check_refused("the model is not a model.pt", [] { spinconv::Model::from_bytes("not an archive"); });
+  check_refused("`dtype` must be float32 or float64, got half", [&] { spinconv::Model(path, {"cpu", "half"}); });
+  check_refused("`device` must be cpu, cuda or cuda:<index>, got gpu", [&] { spinconv::Model(path, {"gpu", ""}); });
+  const std::vector<int64_t> numbers = {79};
+  spinconv::Graph graph;
+  graph.n_atoms = 1;
+  graph.numbers = numbers.data();
+  spinconv::Result result;
+  check_refused("the model does not know element Au (of atom 0, counted from 0); it knows H", [&] { model.evaluate(graph, false, result); });
+}
+
+void print_times(spinconv::Model& model) {
+  const Cluster cluster(model.info().cutoff);
+  spinconv::Result result;
+  std::printf("ms per evaluation, from the first:");
+  for (int step = 0; step < 12; ++step) {
+    const auto start = std::chrono::steady_clock::now();
+    model.evaluate(cluster.graph(), true, result);
+    std::printf(" %.2f", std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::printf("\n");
+}
+
+}  // namespace
+
+int main(int n_arguments, char** arguments) try {
+  if (n_arguments != 2) {
+    std::fprintf(stderr, "test_model wants one model.pt that knows H, C and O\n");
+    return 2;
+  }
+  const std::string path = arguments[1];
+  spinconv::Model model(path, {"cpu", "float64"});
+  print_times(model);
+  test_forces_are_minus_the_gradient(model);
+  test_no_atoms_and_no_edges(model);
+  test_float32_is_close(path, model);
+  test_bytes_are_the_file(path, model);
+  test_refusals(path, model);
+  return n_failed == 0 ? 0 : 1;
+} catch (const spinconv::Error& error) {
+  std::printf("FAILED  %s\n", error.what());
+  return 1;
+}
