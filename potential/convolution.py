@@ -3,8 +3,6 @@
 import torch
 from torch import nn
 
-from spinconv.potential.spherical_harmonics import n_harmonics
-
 
 class SpinConvolution(nn.Module):
     """Roll invariants of the neighbourhood of the sending atom, seen in the frame of the edge.
@@ -22,30 +20,32 @@ class SpinConvolution(nn.Module):
         self.lmax = lmax
         self.group = group
         self.n_groups = channels // group
-        degrees = [l for l in range(lmax + 1) for _ in range(2 * l + 1)]  # noqa: E741
-        orders = [m for l in range(lmax + 1) for m in range(-l, l + 1)]  # noqa: E741
-        same_order = torch.tensor([[float(m == column) for column in range(-lmax, lmax + 1)] for m in orders], dtype=torch.float64)
-        inputs = torch.tensor([(lmax + 1 - m) * group for m in range(lmax + 1)], dtype=torch.float64)  # that add up to one F_m
-        self.weight = nn.Parameter(
-            torch.randn(self.n_groups, lmax + 1, lmax + 1, group, 2 * group) / inputs.sqrt()[None, None, :, None, None]
-        )
+        self.n_degrees = [lmax + 1 - m for m in range(lmax + 1)]
+        self.n_components = [n if m == 0 else 2 * n for m, n in enumerate(self.n_degrees)]
+        inputs = [(lmax + 1 - m) * group for m in range(lmax + 1) for _ in range(lmax + 1 - m)]  # that add up to one F_m
+        scale = torch.tensor(inputs).rsqrt()[None, :, None, None]
+        self.weight = nn.Parameter(torch.randn(self.n_groups, len(inputs), group, 2 * group) * scale)  # by |m|, then by l
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("_degree", torch.tensor(degrees), persistent=False)
-        self.register_buffer("_order", torch.tensor(orders).abs(), persistent=False)
-        self.register_buffer("_same_order", same_order, persistent=False)
-
-    def kernel(self) -> torch.Tensor:
-        """The complex weights as one real matrix a group, [n_groups, (lmax + 1)^2 group, 2 (2 lmax + 1) group]."""
-        weight = self.weight[:, self._degree, self._order]  # (n_groups, n_harmonics, group, 2 group)
-        weight = weight.unsqueeze(3) * self._same_order[:, None, :, None]  # (n_groups, n_harmonics, group, 2 lmax + 1, 2 group)
-        return weight.reshape(self.n_groups, n_harmonics(self.lmax) * self.group, (2 * self.lmax + 1) * 2 * self.group)
 
     def forward(self, signal: torch.Tensor) -> torch.Tensor:
-        """Invariants silu(F_0 + pooled + bias) of an edge signal [n_edges, (lmax + 1)^2, channels], [n_edges, channels]."""
-        n_edges, orders = signal.shape[0], 2 * self.lmax + 1
-        grouped = signal.view(n_edges, -1, self.n_groups, self.group).permute(2, 0, 1, 3)
-        response = torch.bmm(grouped.reshape(self.n_groups, n_edges, -1), self.kernel())
-        response = response.view(self.n_groups, n_edges, orders, 2 * self.group)  # F_m, then F'_m
-        first, second = response[..., : self.group], response[..., self.group :]
-        pooled = (first * second).sum(dim=2) + first[:, :, self.lmax]  # (n_groups, n_edges, group)
-        return nn.functional.silu(pooled.permute(1, 0, 2).reshape(n_edges, -1) + self.bias)
+        """Invariants silu(F_0 + pooled + bias), [n_edges, channels].
+
+        `signal` [n_edges, (lmax + 1)^2, channels] comes ordered by |m| as `Harmonics.rotation` leaves it: per order, cosine parts of
+        all degrees and then sine parts, so that an order is one slice and one matrix product.
+        """
+        n_edges = signal.shape[0]
+        pooled = self.bias.view(self.n_groups, 1, self.group)
+        parts, weights = signal.split(self.n_components, dim=1), self.weight.split(self.n_degrees, dim=1)
+        for m, n_degrees in enumerate(self.n_degrees):
+            n_parts = 1 if m == 0 else 2
+            part = parts[m].reshape(n_edges * n_parts, n_degrees, self.n_groups, self.group).permute(2, 0, 1, 3)
+            response = torch.bmm(  # F_m, then F'_m
+                part.reshape(self.n_groups, n_edges * n_parts, n_degrees * self.group),
+                weights[m].reshape(self.n_groups, n_degrees * self.group, 2 * self.group),
+            )
+            first, second = response.split(self.group, dim=2)
+            if m == 0:
+                pooled = pooled + first
+            product = first * second  # (n_groups, n_edges n_parts, group)
+            pooled = pooled + product.view(self.n_groups, n_edges, n_parts, self.group).sum(dim=2)
+        return nn.functional.silu(pooled.permute(1, 0, 2).reshape(n_edges, self.n_groups * self.group))

@@ -31,6 +31,6 @@ class EmbeddingBlock(nn.Module):
     def forward(self, x: torch.Tensor, kind: torch.Tensor) -> torch.Tensor:
         """Output for features `x` [n, channels_in] of pairs or elements `kind` [n], [n, channels_out]."""
         x = nn.functional.silu(self.first(x))
-        x = nn.functional.silu(self.bases(x)).view(-1, self.n_bases, self.channels)  # (n, n_bases, channels)
+        x = nn.functional.silu(self.bases(x)).view(x.shape[0], self.n_bases, self.channels)  # (n, n_bases, channels)
         x = (x * self.mixtures()[kind].unsqueeze(2)).sum(dim=1)  # (n, channels)
         return self.last(x)

@@ -18,11 +18,18 @@ def edge_frames(directions: torch.Tensor) -> torch.Tensor:
     parallel to the direction, made orthogonal. Its length before normalisation is at least sqrt(2/3), so there is no
     singular direction.
     """
-    axis = nn.functional.one_hot(directions.abs().argmin(dim=1), 3).to(directions.dtype)  # (n_edges, 3)
+    least = directions.abs().argmin(dim=1, keepdim=True)
+    axis = (torch.arange(3, device=directions.device) == least).to(directions.dtype)  # (n_edges, 3), one-hot
     x = axis - (axis * directions).sum(dim=1, keepdim=True) * directions
     x = safe_divide(x, safe_norm(x).unsqueeze(1))  # a zero direction (coincident atoms) still gives finite numbers
     y = torch.linalg.cross(directions, x)
     return torch.stack([x, y, directions], dim=1)  # (n_edges, 3, 3)
+
+
+def by_order(lmax: int) -> list[int]:
+    """Indices of the components (l, m) sorted by |m|, then cosine before sine, then by l."""
+    order = [(0, 1)] + [(m, sign) for m in range(1, lmax + 1) for sign in (1, -1)]
+    return [l * l + l + sign * m for m, sign in order for l in range(m, lmax + 1)]  # noqa: E741
 
 
 class Harmonics(nn.Module):
@@ -58,7 +65,11 @@ class Harmonics(nn.Module):
         return evaluate_monomials(directions, self.lmax) @ self._to_harmonics
 
     def rotation(self, frames: torch.Tensor) -> torch.Tensor:
-        """D(R) of rotation matrices `frames` [n, 3, 3], block diagonal over the degrees, [n, (lmax + 1)^2, (lmax + 1)^2]."""
+        """D(R) of rotation matrices `frames` [n, 3, 3], [n, (lmax + 1)^2, (lmax + 1)^2].
+
+        Columns are components (l, m) as everywhere; rows are those of the rotated frame `by_order`, as a convolution over the roll
+        wants them.
+        """
         rotated = self.forward(self._directions @ frames)  # (n, 2 lmax + 1, n_harmonics), harmonics of R^T p
         return (self._inverse @ rotated) * self._same_degree
 
@@ -79,7 +90,8 @@ def _constants(lmax: int) -> _Constants:
     at_directions = evaluate_monomials(directions, lmax) @ matrix  # (2 lmax + 1, n_harmonics)
     inverse = [torch.linalg.pinv(at_directions[:, l * l : (l + 1) ** 2]) for l in range(lmax + 1)]  # noqa: E741
     degree = torch.tensor([l for l in range(lmax + 1) for _ in range(2 * l + 1)])  # noqa: E741
-    return _Constants(matrix, directions, torch.cat(inverse), (degree[:, None] == degree).to(matrix.dtype))
+    row = by_order(lmax)
+    return _Constants(matrix, directions, torch.cat(inverse)[row], (degree[row, None] == degree).to(matrix.dtype))
 
 
 def _well_conditioned_directions(lmax: int, matrix: torch.Tensor) -> torch.Tensor:

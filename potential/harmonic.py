@@ -26,7 +26,7 @@ class EdgeGeometry(NamedTuple):
     harmonics: torch.Tensor
     """Y_lm of the direction from i to j, global frame, [n_edges, (lmax + 1)^2]."""
     rotation: torch.Tensor
-    """D(R_e) into the frame of the edge, [n_edges, (lmax + 1)^2, (lmax + 1)^2]."""
+    """D(R_e) into the frame of the edge, rows ordered by |m|, [n_edges, (lmax + 1)^2, (lmax + 1)^2]."""
 
 
 class HarmonicBlock(nn.Module):

@@ -1,0 +1,36 @@
+"""Models for tests. Random weights hardly depend on geometry and let wrong code pass, so the laws are also stated for stronger ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from spinconv.potential import HarmonicSpinConv, ModelConfig
+
+ELEMENTS = (1, 6, 8, 29)
+SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "models" / "ethanol" / "checkpoint.ckpt"
+SHIPPED_MODEL = SHIPPED_CHECKPOINT.with_name("model.pt")
+
+
+def random_model(
+    elements: Sequence[int] = ELEMENTS, weights_times: float = 1.0, seed: int = 0, dtype: torch.dtype = torch.float64, **fields: object
+) -> HarmonicSpinConv:
+    """Small, with random weights times a factor, reference energies of thousands of eV and forces of the order of eV/Å."""
+    torch.manual_seed(seed)
+    config = ModelConfig(elements=tuple(elements), **{"channels": 16, "n_blocks": 2, **fields})  # type: ignore[arg-type]
+    model = HarmonicSpinConv(config, [-13.5 * z**2 for z in elements], scale=2.0, average_neighbors=20.0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= weights_times
+    return model.to(dtype)
+
+
+def trained_model(weights_times: float = 1.0) -> HarmonicSpinConv:
+    """The shipped ethanol model in float64."""
+    from spinconv.potential.training.checkpoint import load_checkpoint
+
+    model = load_checkpoint(SHIPPED_CHECKPOINT)[0].to(torch.float64)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter *= weights_times
+    return model
