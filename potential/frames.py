@@ -56,9 +56,10 @@ class Harmonics(nn.Module):
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "Harmonics":
         """Every move to another precision starts from the exact constants: float32 and back must not leave rounded ones."""
-        for name, value in _constants(self.lmax)._asdict().items():
-            setattr(self, f"_{name}", value.to(getattr(self, f"_{name}").device))
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        for name, exact in _constants(self.lmax)._asdict().items():
+            setattr(self, f"_{name}", exact.to(getattr(self, f"_{name}")))
+        return self
 
     def forward(self, directions: torch.Tensor) -> torch.Tensor:
         """Harmonics of unit vectors [..., 3], [..., (lmax + 1)^2]."""

@@ -82,5 +82,9 @@ def test_constants_keep_their_digits_through_a_change_of_precision() -> None:
     torch.testing.assert_close(there_and_back(directions()), Harmonics(3)(directions()), atol=0, rtol=0)
 
 
+def test_constants_keep_their_precision_through_a_move() -> None:
+    assert Harmonics(3).float().to("cpu")(directions().float()).dtype == torch.float32
+
+
 def test_monomials_are_complete() -> None:
     assert len(monomials(4)) == len(set(monomials(4))) == 5 * 6 * 7 // 6
