@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include "spinconv/model.h"
 
+#include "spinconv/elements.h"
+
 #include <torch/cuda.h>
 #include <torch/script.h>
 
@@ -50,25 +52,6 @@ auto in_words(const std::string& failure, Step&& step) -> decltype(step()) {
   } catch (const std::exception& error) {
     throw Error(failure + ": " + sentence(error.what()));
   }
-}
-
-const char* const symbols[] = {
-    "X",  "H",  "He", "Li", "Be", "B",  "C",  "N",  "O",  "F",  "Ne", "Na", "Mg", "Al", "Si", "P",  "S",  "Cl", "Ar", "K",
-    "Ca", "Sc", "Ti", "V",  "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Zn", "Ga", "Ge", "As", "Se", "Br", "Kr", "Rb", "Sr", "Y",
-    "Zr", "Nb", "Mo", "Tc", "Ru", "Rh", "Pd", "Ag", "Cd", "In", "Sn", "Sb", "Te", "I",  "Xe", "Cs", "Ba", "La", "Ce", "Pr",
-    "Nd", "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "Lu", "Hf", "Ta", "W",  "Re", "Os", "Ir", "Pt", "Au",
-    "Hg", "Tl", "Pb", "Bi", "Po", "At", "Rn", "Fr", "Ra", "Ac", "Th", "Pa", "U",  "Np", "Pu", "Am", "Cm", "Bk", "Cf", "Es",
-    "Fm", "Md", "No", "Lr", "Rf", "Db", "Sg", "Bh", "Hs", "Mt", "Ds", "Rg", "Cn", "Nh", "Fl", "Mc", "Lv", "Ts", "Og"};
-constexpr int64_t n_symbols = sizeof(symbols) / sizeof(symbols[0]);
-
-std::string symbol(int64_t number) {
-  return number >= 1 && number < n_symbols ? symbols[number] : std::to_string(number);
-}
-
-std::string symbol_list(const std::vector<int64_t>& numbers) {
-  std::string list;
-  for (const auto number : numbers) list += (list.empty() ? "" : " ") + symbol(number);
-  return list;
 }
 
 // ---- the requests of the caller
@@ -164,7 +147,7 @@ struct Model::Implementation {
       move_weights(module, device, dtype);
     });
     for (const auto number : info.elements) {
-      if (number < 0 || number >= n_symbols) throw Error(name + " is damaged: it has an element " + std::to_string(number));
+      if (number < 0 || number >= static_cast<int64_t>(symbols().size())) throw Error(name + " is damaged: it has an element " + std::to_string(number));
       if (static_cast<size_t>(number) >= known.size()) known.resize(number + 1, false);
       known[number] = true;
     }
@@ -174,7 +157,7 @@ struct Model::Implementation {
     for (int64_t i = 0; i < graph.n_atoms; ++i) {
       const auto number = graph.numbers[i];
       if (number < 0 || number >= static_cast<int64_t>(known.size()) || !known[number]) {
-        throw Error("the model does not know element " + symbol(number) + " (of atom " + std::to_string(i) + ", counted from 0); it knows " +
+        throw Error("the model does not know element " + symbol_of(number) + " (of atom " + std::to_string(i) + ", counted from 0); it knows " +
                     symbol_list(info.elements));
       }
     }
