@@ -1,0 +1,60 @@
+"""OpenMM as one of the engines that `spinconv check` compares."""
+
+import ase
+import numpy as np
+
+from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.openmm_plugin.forces import force
+
+KJ_PER_MOL_PER_EV = 96.4853321233100184
+"""e * N_A, exact in the SI of 2019 (CODATA 2018): the constant of the C++ side and of OpenMM. ASE's default is CODATA 2014, 1e-8 larger."""
+NM_PER_ANGSTROM = 0.1
+
+
+def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+    """Energy and forces of a SpinConvForce in a Context on OpenMM's Reference platform; OpenMM has no stress to give.
+
+    Raises EngineUnavailable for cells that are periodic in one or two directions only: OpenMM has all or none.
+    """
+    if atoms.pbc.any() and not atoms.pbc.all():
+        raise EngineUnavailable("OpenMM knows free systems and boxes periodic in three directions, none periodic in one or two")
+    spinconv_force = force(model_path, atoms.numbers.tolist(), periodic=bool(atoms.pbc.all()), precision=dtype)
+    import openmm
+
+    system = openmm.System()
+    for mass in atoms.get_masses():
+        system.addParticle(mass)
+    system.addForce(spinconv_force)
+    cell, rotation = reduced_cell(atoms.cell.array) if atoms.pbc.all() else (None, np.eye(3))
+    if cell is not None:
+        system.setDefaultPeriodicBoxVectors(*(cell * NM_PER_ANGSTROM))
+    context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(atoms.positions @ rotation.T * NM_PER_ANGSTROM)
+    state = context.getState(energy=True, forces=True)
+    energy = state.getPotentialEnergy().value_in_unit(openmm.unit.kilojoule_per_mole)
+    forces = state.getForces(asNumpy=True).value_in_unit(openmm.unit.kilojoule_per_mole / openmm.unit.nanometer)
+    return EngineResult(energy / KJ_PER_MOL_PER_EV, forces @ rotation * (NM_PER_ANGSTROM / KJ_PER_MOL_PER_EV), None)
+
+
+def reduced_cell(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same lattice as OpenMM wants its vectors, and the rotation (x' = x @ rotation.T) that takes the old directions to the new.
+
+    OpenMM's reduced form is a lower triangle with a positive diagonal, no entry beside it longer than half the diagonal above it.
+    A left-handed cell is turned inside out along its last vector, which leaves the lattice what it was.
+
+    >>> reduced_cell(np.array([[0.0, 2, 2], [2, 0, 2], [2, 2, 0]]))[0].round(6).tolist()
+    [[2.828427, 0.0, 0.0], [1.414214, 2.44949, 0.0], [1.414214, 0.816497, 2.309401]]
+    """
+    cell = np.array(cell, dtype=np.float64)
+    if np.linalg.det(cell) < 0:
+        cell[2] *= -1
+    orthogonal, triangle = np.linalg.qr(cell.T)  # cell = triangle.T @ orthogonal.T
+    signs = np.sign(np.diag(triangle))
+    rotation = (orthogonal * signs).T
+    reduced = np.tril(triangle.T * signs)
+    for row, column in ((2, 1), (2, 0), (1, 0)):
+        diagonal = reduced[column, column]
+        reduced[row] -= reduced[column] * np.round(reduced[row, column] / diagonal)
+        # A hexagonal cell lies just at a half, and rounding may take it beyond by a digit.
+        reduced[row, column] = np.clip(reduced[row, column], -diagonal / 2, diagonal / 2)
+    return reduced, rotation

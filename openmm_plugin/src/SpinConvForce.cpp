@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+#include "SpinConvForce.h"
+
+#include <openmm/OpenMMException.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "SpinConvForceImpl.h"
+
+namespace spinconv {
+
+SpinConvForce::SpinConvForce(std::string model, std::vector<int> numbers, std::vector<int> particles)
+    : model_(std::move(model)), numbers_(std::move(numbers)), particles_(std::move(particles)) {
+  setName("SpinConvForce");
+  if (particles_.empty()) return;
+  if (particles_.size() != numbers_.size()) {
+    throw OpenMM::OpenMMException("SpinConvForce: `numbers` must hold one atomic number for each of the " +
+                                  std::to_string(particles_.size()) + " `particles`, got " + std::to_string(numbers_.size()));
+  }
+  auto sorted = particles_;
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice != sorted.end()) {
+    throw OpenMM::OpenMMException("SpinConvForce: `particles` must name a particle once, got " + std::to_string(*twice) + " twice");
+  }
+}
+
+OpenMM::ForceImpl* SpinConvForce::createImpl() const { return new SpinConvForceImpl(*this); }
+
+}  // namespace spinconv

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+#include "SpinConvForceImpl.h"
+
+#include <openmm/OpenMMException.h>
+#include <openmm/System.h>
+#include <openmm/internal/ContextImpl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+#include <string>
+
+#include "spinconv/elements.h"
+
+namespace spinconv {
+namespace {
+
+using OpenMM::OpenMMException;
+using OpenMM::Vec3;
+
+// The door between OpenMM's units and the model's. The energy is e * N_A, exact in the SI of 2019 (CODATA 2018), as OpenMM has it.
+constexpr double kj_per_mol_per_ev = 96.4853321233100184;
+constexpr double angstrom_per_nm = 10.0;
+
+/// Runs `step`; what the reader or the standard library throws leaves as the exception that OpenMM and its Python know.
+template <class Step>
+auto in_openmm_words(Step&& step) -> decltype(step()) {
+  try {
+    return step();
+  } catch (const OpenMMException&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw OpenMMException(std::string("SpinConvForce: ") + error.what());
+  }
+}
+
+Point in_angstrom(const Vec3& nm) { return {nm[0] * angstrom_per_nm, nm[1] * angstrom_per_nm, nm[2] * angstrom_per_nm}; }
+
+bool is_finite(const Point& point) { return std::isfinite(point[0]) && std::isfinite(point[1]) && std::isfinite(point[2]); }
+
+}  // namespace
+
+SpinConvForceImpl::SpinConvForceImpl(const SpinConvForce& owner) : OpenMM::CustomCPPForceImpl(owner), owner_(owner) {}
+
+// ---- once per Context
+
+void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
+  OpenMM::CustomCPPForceImpl::initialize(context);
+  numbers_.assign(owner_.getNumbers().begin(), owner_.getNumbers().end());
+  particles_ = owner_.getParticles();
+  periodic_ = owner_.usesPeriodicBoundaryConditions();
+  check_particles(context.getSystem().getNumParticles());
+  if (particles_.empty()) {
+    particles_.resize(numbers_.size());
+    std::iota(particles_.begin(), particles_.end(), 0);
+  }
+  positions_.resize(numbers_.size());
+  forces_.resize(numbers_.size());
+
+  in_openmm_words([&] {
+    model_ = std::make_unique<Model>(Model::from_bytes(owner_.getModel(), Options{owner_.getDevice(), owner_.getPrecision()}));
+    check_elements();
+    neighbors_ = std::make_unique<NeighborList>(model_->info().cutoff);
+  });
+}
+
+void SpinConvForceImpl::check_particles(int n_particles) const {
+  if (particles_.empty() && numbers_.size() != static_cast<size_t>(n_particles)) {
+    throw OpenMMException("SpinConvForce: `numbers` must hold one atomic number for each of the " + std::to_string(n_particles) +
+                          " particles of the System, got " + std::to_string(numbers_.size()) + "; name the others with `particles`");
+  }
+  for (const int particle : particles_) {
+    if (particle < 0 || particle >= n_particles) {
+      throw OpenMMException("SpinConvForce: `particles` must lie between 0 and " + std::to_string(n_particles - 1) + ", got " +
+                            std::to_string(particle));
+    }
+  }
+}
+
+void SpinConvForceImpl::check_elements() const {
+  const auto& elements = model_->info().elements;
+  const std::set<int64_t> known(elements.begin(), elements.end());
+  for (size_t i = 0; i < numbers_.size(); ++i) {
+    if (known.count(numbers_[i]) > 0) continue;
+    throw OpenMMException("SpinConvForce: `numbers` must be of elements that the model knows (" + symbol_list(elements) + "), got " +
+                          symbol_of(numbers_[i]) + " for particle " + std::to_string(particle(i)));
+  }
+}
+
+// ---- every step
+
+double SpinConvForceImpl::calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) {
+  // Where the platform computes in this call (Reference, CPU), an energy alone, as a barostat asks for, costs no gradient.
+  // GPU platforms have called computeForce before, on a thread of their own: they find the default, with forces.
+  with_forces_ = include_forces;
+  struct Restore {
+    bool& flag;
+    ~Restore() { flag = true; }
+  } restore{with_forces_};
+  return OpenMM::CustomCPPForceImpl::calcForcesAndEnergy(context, include_forces, include_energy, groups);
+}
+
+double SpinConvForceImpl::computeForce(OpenMM::ContextImpl& context, const std::vector<Vec3>& positions, std::vector<Vec3>& forces) {
+  return in_openmm_words([&] {
+    gather(positions);
+    find_neighbors(context);
+    evaluate();
+    check_result();
+    scatter(forces);
+    return result_.energy * kj_per_mol_per_ev;
+  });
+}
+
+void SpinConvForceImpl::gather(const std::vector<Vec3>& positions) {
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    positions_[i] = in_angstrom(positions[particle(i)]);
+    if (!is_finite(positions_[i])) {
+      throw OpenMMException("SpinConvForce: the position of particle " + std::to_string(particle(i)) +
+                            " is not a number; the simulation went astray before this step (time step too long?)");
+    }
+  }
+}
+
+void SpinConvForceImpl::find_neighbors(OpenMM::ContextImpl& context) {
+  Vec3 a, b, c;
+  context.getPeriodicBoxVectors(a, b, c);
+  const Box box = {in_angstrom(a), in_angstrom(b), in_angstrom(c)};
+  neighbors_->compute(positions_, periodic_ ? &box : nullptr);
+}
+
+void SpinConvForceImpl::evaluate() {
+  Graph graph;
+  graph.n_atoms = static_cast<int64_t>(numbers_.size());
+  graph.numbers = numbers_.data();
+  graph.n_edges = neighbors_->size();
+  graph.source = neighbors_->source();
+  graph.target = neighbors_->target();
+  graph.vectors = neighbors_->vectors();
+  model_->evaluate(graph, with_forces_, result_);
+
+  std::fill(forces_.begin(), forces_.end(), Point{});
+  if (!with_forces_) return;
+  const double* g = result_.edge_gradients.data();
+  for (int64_t e = 0; e < graph.n_edges; ++e, g += 3) {
+    auto& on_target = forces_[graph.target[e]];
+    auto& on_source = forces_[graph.source[e]];
+    for (int k = 0; k < 3; ++k) {
+      on_target[k] += g[k];
+      on_source[k] -= g[k];
+    }
+  }
+}
+
+void SpinConvForceImpl::check_result() const {
+  for (size_t i = 0; i < numbers_.size(); ++i) {
+    const bool energy_is_finite = std::isfinite(result_.atom_energies[i]);
+    if (energy_is_finite && is_finite(forces_[i])) continue;
+    throw OpenMMException(std::string("SpinConvForce: the ") + (energy_is_finite ? "force on" : "energy of") + " particle " +
+                          std::to_string(particle(i)) + " is not a number; look for particles on top of each other there");
+  }
+}
+
+void SpinConvForceImpl::scatter(std::vector<Vec3>& forces) {
+  // OpenMM gives an array of this force's own, with old numbers in it, and adds it to the other forces afterwards.
+  constexpr double unit = kj_per_mol_per_ev * angstrom_per_nm;
+  std::fill(forces.begin(), forces.end(), Vec3());
+  for (size_t i = 0; i < forces_.size(); ++i) forces[particle(i)] = Vec3(forces_[i][0], forces_[i][1], forces_[i][2]) * unit;
+}
+
+}  // namespace spinconv

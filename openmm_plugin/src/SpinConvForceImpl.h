@@ -1,0 +1,51 @@
+// SpinConvForce at work in one Context: positions in, energy and forces out. The same code serves every platform.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <openmm/internal/CustomCPPForceImpl.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "NeighborList.h"
+#include "SpinConvForce.h"
+#include "spinconv/model.h"
+
+namespace spinconv {
+
+class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
+ public:
+  explicit SpinConvForceImpl(const SpinConvForce& owner);
+
+  const OpenMM::Force& getOwner() const override { return owner_; }
+  void initialize(OpenMM::ContextImpl& context) override;
+  double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) override;
+  double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
+
+ private:
+  void check_particles(int n_particles) const;
+  void check_elements() const;
+  void gather(const std::vector<OpenMM::Vec3>& positions);
+  void find_neighbors(OpenMM::ContextImpl& context);
+  void evaluate();
+  void check_result() const;
+  void scatter(std::vector<OpenMM::Vec3>& forces);
+
+  /// Index in the System of the i-th atom of the model.
+  int particle(size_t i) const { return particles_[i]; }
+
+  const SpinConvForce& owner_;
+  std::vector<int64_t> numbers_;
+  std::vector<int> particles_;
+  bool periodic_ = false;
+  bool with_forces_ = true;
+
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<NeighborList> neighbors_;
+  std::vector<Point> positions_;   // Å
+  std::vector<Point> forces_;      // eV/Å
+  Result result_;
+};
+
+}  // namespace spinconv
