@@ -26,7 +26,8 @@ def load_library() -> None:
     folder = importlib.resources.files("spinconv.openmm_plugin")
     if not folder.joinpath(LIBRARY).is_file():
         raise EngineUnavailable(
-            f"SpinConvForce was not built: there is no {LIBRARY} in {folder}; install spinconv again, with openmm, vesin and a C++ compiler present"
+            f"SpinConvForce was not built: there is no {LIBRARY} in {folder}; "
+            "install spinconv again, with openmm, vesin and a C++ compiler present"
         )
     built = json.loads(folder.joinpath(BUILT_AGAINST).read_text())
     for name, found in (("openmm", openmm.version.version), ("torch", torch.__version__)):

@@ -1,0 +1,154 @@
+"""What is refused, and in which words."""
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from structures import ethanol
+
+from models import ELEMENTS, random_model
+from spinconv.export import export_model
+from spinconv.export.engines import EngineUnavailable
+from spinconv.openmm_plugin import force
+from spinconv.openmm_plugin import library as library_module
+from spinconv.openmm_plugin.library import check_minor_version, load_library
+from spinconv.potential import ModelConfig
+
+openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
+app = pytest.importorskip("openmm.app")
+
+
+# ---- in Python, before there is a System
+
+
+def test_an_unknown_element_is_named_with_those_known(model_file: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape("elements that the model knows (H, C, O, Cu), got N for particle 2")):
+        force(model_file, [6, 1, 7])
+    with pytest.raises(ValueError, match="got N for particle 40"):
+        force(model_file, [6, 7], particles=[3, 40])
+
+
+def test_what_is_no_model_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"missing\.pt`: there is no such model file"):
+        force(tmp_path / "missing.pt", [1])
+    (tmp_path / "text.pt").write_text("no model")
+    with pytest.raises(ValueError, match="must be a model file written by `spinconv export`"):
+        force(tmp_path / "text.pt", [1])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "particles", "words"),
+    [
+        ([], None, "must name at least one particle"),
+        ([1, 1, 8], [0, 1], "one atomic number for each of the 2 `particles`, got 3"),
+        ([1, 1, 8], [0, 4, 4], "must name a particle once, got 4 twice"),
+        ([1, 8], [0, -1], "must be indices from 0 on, got -1"),
+    ],
+)
+def test_particles_that_do_not_fit_are_refused(numbers: list[int], particles: list[int] | None, words: str, model_file: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        force(model_file, numbers, particles=particles)
+
+
+def test_a_topology_atom_without_element_or_beyond_its_end_is_refused(model_file: Path) -> None:
+    topology = app.Topology()
+    residue = topology.addResidue("MOL", topology.addChain())
+    topology.addAtom("O", app.Element.getBySymbol("O"), residue)
+    topology.addAtom("EP", None, residue)
+    with pytest.raises(ValueError, match=re.escape("atom 1 (EP) of the Topology has none; leave it out by `particles`")):
+        force(model_file, topology)
+    assert isinstance(force(model_file, topology, particles=[0]), openmm.Force)
+    with pytest.raises(ValueError, match="must lie between 0 and 1, the atoms of the Topology, got 2"):
+        force(model_file, topology, particles=[2])
+
+
+def test_an_unknown_precision_is_refused(model_file: Path) -> None:
+    with pytest.raises(ValueError, match="`dtype` must be one of float32, float64, got 'half'"):
+        force(model_file, [1], precision="half")
+
+
+# ---- in OpenMM, when a Context is made or computes
+
+
+def test_numbers_of_another_system_are_refused(model_file: Path, mm: SimpleNamespace) -> None:
+    atoms = ethanol()
+    with pytest.raises(openmm.OpenMMException, match="one atomic number for each of the 9 particles of the System, got 2"):
+        mm.context(mm.system(atoms, force(model_file, [1, 1])), atoms)
+    with pytest.raises(openmm.OpenMMException, match="`particles` must lie between 0 and 8, got 9"):
+        mm.context(mm.system(atoms, force(model_file, [1], particles=[9])), atoms)
+
+
+def test_an_unknown_device_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
+    atoms = ethanol()
+    with pytest.raises(openmm.OpenMMException, match="SpinConvForce: `device` must be cpu, cuda or cuda:<index>, got tpu"):
+        mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="tpu")), atoms)
+
+
+def changed_xml(model_file: Path, pattern: str, replacement: str) -> "openmm.Force":
+    xml = openmm.XmlSerializer.serialize(force(model_file, ethanol().numbers))
+    changed, count = re.subn(pattern, replacement, xml, count=1)
+    assert count == 1
+    return openmm.XmlSerializer.deserialize(changed)
+
+
+def test_xml_that_is_damaged_or_of_another_version_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
+    with pytest.raises(openmm.OpenMMException, match="of version 9, this spinconv reads version 1; update spinconv"):
+        changed_xml(model_file, ' version="1"', ' version="9"')
+    with pytest.raises(openmm.OpenMMException, match="is damaged: it is not base64"):
+        changed_xml(model_file, 'base64="....', 'base64="%%%%')
+    atoms = ethanol()
+    with pytest.raises(openmm.OpenMMException, match=r"SpinConvForce: the model is not a model\.pt"):
+        mm.context(mm.system(atoms, changed_xml(model_file, 'base64="[^"]*"', 'base64="bm8gbW9kZWw="')), atoms)
+    with pytest.raises(openmm.OpenMMException, match=re.escape("elements that the model knows (H C O Cu), got N for particle 0")):
+        mm.context(mm.system(atoms, changed_xml(model_file, '<Atom number="6"', '<Atom number="7"')), atoms)
+
+
+def test_a_result_that_is_no_number_names_the_particle(tmp_path: Path, mm: SimpleNamespace) -> None:
+    model = random_model(channels=16, n_blocks=2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    export_model(model, ModelConfig(ELEMENTS, channels=16, n_blocks=2), tmp_path / "nan.pt")
+    atoms = ethanol()
+    spinconv_force = force(tmp_path / "nan.pt", atoms.numbers[3:], particles=range(3, 9))
+    context = mm.context(mm.system(atoms, spinconv_force), atoms)
+    with pytest.raises(openmm.OpenMMException, match="the energy of particle 3 is not a number"):
+        context.getState(energy=True)
+
+
+def test_a_position_that_is_no_number_names_the_particle(model_file: Path, mm: SimpleNamespace) -> None:
+    atoms = ethanol()
+    context = mm.context(mm.system(atoms, force(model_file, atoms.numbers)), atoms)
+    positions = atoms.positions / 10
+    positions[4, 1] = np.nan
+    context.setPositions(positions)
+    with pytest.raises(openmm.OpenMMException, match="the position of particle 4 is not a number"):
+        context.getState(energy=True)
+
+
+# ---- the library
+
+
+@pytest.mark.parametrize(("built", "found"), [("8.6.1", "8.5.2"), ("8.6.1", "9.6.1"), ("2.13.0", "2.12.1+cpu")])
+def test_another_minor_version_is_refused(built: str, found: str) -> None:
+    with pytest.raises(EngineUnavailable, match=re.escape(f"found openmm {found}; install openmm {built} or")):
+        check_minor_version("openmm", built, found)
+
+
+def test_a_library_that_was_not_built_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library_module, "LIBRARY", "libNotThere.so")
+    load_library.cache_clear()
+    with pytest.raises(EngineUnavailable, match=r"SpinConvForce was not built: there is no libNotThere\.so"):
+        load_library()
+
+
+def test_the_note_beside_the_library_names_what_is_installed() -> None:
+    built = json.loads(
+        library_module.importlib.resources.files("spinconv.openmm_plugin").joinpath(library_module.BUILT_AGAINST).read_text()
+    )
+    assert built["openmm"].split(".")[:2] == openmm.version.version.split(".")[:2]
+    assert built["torch"].split(".")[:2] == torch.__version__.split(".")[:2]
