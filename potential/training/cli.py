@@ -1,0 +1,44 @@
+"""spinconv train CONFIG.yaml"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file; docs/training.md lists its keys.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder of the results (default: runs/NAME of the config).")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the training in the output folder exactly where its last epoch ended.")
+    ] = False,
+    max_time: Annotated[str | None, typer.Option(help="Stop at the end of the epoch in which this time has passed: 90s, 30m, 2h.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, laid over the config: --set model.lmax=4.")] = None,
+) -> None:
+    """Train a model on the energies and forces of reference frames."""
+    console = Console(soft_wrap=True)
+    try:
+        from spinconv.potential.training.module import TrainingError
+        from spinconv.potential.training.trainer import Source, fit
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "lightning":
+            raise
+        console.print("spinconv train needs lightning: pip install 'spinconv\\[train]'")
+        raise typer.Exit(1) from None
+    from spinconv.potential.training.config import read_config
+
+    try:
+        changes = list(change or []) + ([f"max_time={max_time}"] if max_time else [])
+        settings = read_config(config, changes)
+        folder = output or Path(settings.output or Path("runs") / config.stem)
+        fit(settings, Source(config.name, config.parent), folder, resume, console)
+    except (ValueError, FileNotFoundError, TrainingError) as error:
+        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
+        raise typer.Exit(1) from None
+    except SystemExit:  # Lightning's way to leave after Ctrl-C
+        console.print(f"Interrupted; `spinconv train {config} --resume` goes on after the last complete epoch.", highlight=False)
+        raise typer.Exit(130) from None

@@ -1,0 +1,366 @@
+"""The settings of a training: CONFIG.yaml, checked key by key.
+
+Every field has a sentence here; docs/training.md lists them from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from ase.data import atomic_numbers
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from spinconv.potential.config import ModelConfig
+
+
+class ConfigError(ValueError):
+    """A sentence about a setting: the file, the key in backticks, what it must be and what came."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+def frames_or_path(value: Any) -> int | float | str:
+    """A path, a number of frames (whole) or a fraction of them (between 0 and 1)."""
+    if isinstance(value, str) and value:
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise ValueError("must be a file, a number of frames (1 or more) or a fraction between 0 and 1")
+
+
+def seconds(value: Any) -> float:
+    """Seconds of '90 s', '30m', '2h', '1.5 d', 'HH:MM:SS' or of a plain number of seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    if isinstance(value, str):
+        if clock := re.fullmatch(r"(\d+):(\d\d):(\d\d)", value.strip()):
+            hours, minutes, rest = (int(part) for part in clock.groups())
+            return 3600.0 * hours + 60.0 * minutes + rest
+        if amount := re.fullmatch(r"(\d+(?:\.\d*)?)\s*(s|m|min|h|d)", value.strip()):
+            return float(amount[1]) * {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}[amount[2]]
+    raise ValueError("must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00")
+
+
+FramesOrPath = Annotated[int | float | str, BeforeValidator(frames_or_path)]
+Seconds = Annotated[float, BeforeValidator(seconds)]
+
+
+class Units(Section):
+    energy: Literal["eV", "kcal/mol", "kJ/mol", "Hartree"] = Field("eV", description="Unit of energies; forces are this per `length`.")
+    length: Literal["Angstrom", "Bohr", "nm"] = Field("Angstrom", description="Unit of positions and cells.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def energy_alone(cls, value: Any) -> Any:
+        return {"energy": value} if isinstance(value, str) else value
+
+
+class Data(Section):
+    train: str = Field(description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.")
+    validation: FramesOrPath = Field(0.1, description="A file, or the number or fraction of the training frames to set aside.")
+    test: str | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
+    max_frames: int | None = Field(None, gt=1, description="Use only so many frames of `train`, drawn by `split_seed`.")
+    units: Units | None = Field(None, description="Units of the files, where they are not eV and Å and the layout does not say it.")
+    energy_key: str = Field("energy", description="Name of the energy in the files.")
+    forces_key: str = Field("forces", description="Name of the forces in the files.")
+    stress_key: str = Field("stress", description="Name of the stress in the files (ASE's sign; energy per volume).")
+    split_seed: int = Field(0, ge=0, description="Seed of the random split into training and validation frames.")
+
+
+class ReferenceEnergies(Section):
+    isolated_atoms: str | None = Field(None, description="A file with one frame per element: a single atom and its energy.")
+    values: dict[str, float] | None = Field(None, description="The energy of each element's isolated atom in eV, as `{H: -13.6}`.")
+    least_squares: bool = Field(
+        False,
+        description="Shift the energies above (or zero) to fit the training frames: easier to learn, but an atom alone is then not exact.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def short_forms(cls, value: Any) -> Any:
+        if value == "least_squares":
+            return {"least_squares": True}
+        if isinstance(value, str):
+            return {"isolated_atoms": value}
+        if isinstance(value, dict) and value and all(key in atomic_numbers for key in value):
+            return {"values": {key: float(e) if isinstance(e, int) and not isinstance(e, bool) else e for key, e in value.items()}}
+        return value
+
+    @model_validator(mode="after")
+    def one_source(self) -> ReferenceEnergies:
+        if self.isolated_atoms is not None and self.values is not None:
+            raise ValueError("takes `isolated_atoms` or `values`, not both")
+        if self.isolated_atoms is None and self.values is None and not self.least_squares:
+            raise ValueError("must be a file of isolated atoms, energies as {H: -13.6}, or least_squares")
+        return self
+
+
+class Loss(Section):
+    type: Literal["mse", "mae", "huber"] = Field(
+        "huber", description="mse squares an error, mae takes its size, huber is mse below `huber_delta`."
+    )
+    energy_weight: float = Field(1.0, ge=0, description="Weight of the energy error per atom (eV).")
+    forces_weight: float = Field(10.0, ge=0, description="Weight of the error of force components (eV/Å).")
+    stress_weight: float = Field(0.0, ge=0, description="Weight of the error of stress components (eV/Å³).")
+    huber_delta: float = Field(0.01, gt=0, description="Where huber turns from squared to linear (eV, eV/Å, eV/Å³).")
+
+    @model_validator(mode="after")
+    def something_to_learn(self) -> Loss:
+        if self.energy_weight == 0 and self.forces_weight == 0:
+            raise ValueError("needs `energy_weight` or `forces_weight` above 0")
+        return self
+
+
+class Optimizer(Section):
+    type: Literal["adam", "adamw"] = Field("adamw", description="Adam, or Adam with decoupled weight decay.")
+    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
+    weight_decay: float = Field(0.0, ge=0, description="Pull of the weights to zero.")
+    amsgrad: bool = Field(True, description="Keep the largest second moment seen: steadier late in a training.")
+
+
+class Schedule(Section):
+    type: Literal["cosine", "exponential", "plateau", "constant"] = Field(
+        "cosine",
+        description="cosine falls over the whole training, exponential by `factor` each epoch, plateau by `factor` without progress.",
+    )
+    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from zero (not for plateau).")
+    final_fraction: float = Field(0.01, ge=0, le=1, description="The learning rate falls no lower than this fraction of the highest.")
+    factor: float = Field(0.5, gt=0, lt=1, description="Factor of exponential (each epoch) and plateau (each time).")
+    patience: int = Field(20, ge=1, description="plateau: epochs without a better validation loss before the learning rate falls.")
+
+
+class Config(Section):
+    data: Data = Field(description="Where the reference frames are.")
+    model: dict[str, Any] = Field(default_factory=dict, description="The fields of ModelConfig; `elements` defaults to those in the data.")
+    reference_energies: ReferenceEnergies = Field(
+        ReferenceEnergies(least_squares=True),
+        description="Energy of each element alone: a file of isolated atoms, a mapping, or least_squares.",
+    )
+    loss: Loss = Field(Loss(), description="What is made small.")
+    optimizer: Optimizer = Field(Optimizer(), description="How the weights move.")
+    schedule: Schedule = Field(Schedule(), description="How the learning rate changes.")
+    batch_size: int = Field(5, ge=1, description="Frames in a step, on all devices together.")
+    max_epochs: int | None = Field(None, ge=1, description="Epochs to train; give this or `max_steps`.")
+    max_steps: int | None = Field(None, ge=1, description="Steps to train, rounded up to whole epochs.")
+    max_time: Seconds | None = Field(None, description="Stop at the end of the epoch in which this time has passed: 90s, 30m, 2h, 1.5d.")
+    epoch_steps: int | None = Field(None, ge=1, description="Steps between validations; one pass over the frames when not given.")
+    ema_decay: float = Field(
+        0.999, ge=0, lt=1, description="Decay of the running average of the weights that is validated and saved; 0: none."
+    )
+    gradient_clip: float | None = Field(10.0, gt=0, description="Largest norm of the gradient of all weights.")
+    early_stopping: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation loss.")
+    seed: int = Field(0, ge=0, description="Seed of the first weights and of the order of frames.")
+    dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the training.")
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Kind of device.")
+    devices: int = Field(1, ge=1, description="Number of devices; the frames of a batch are shared out.")
+    threads: int | None = Field(None, ge=1, description="CPU threads of torch; its own choice when not given.")
+    output: str | None = Field(None, description="Folder of the results, made if missing; runs/NAME when not given.")
+    start_from: str | None = Field(None, description="A checkpoint whose weights, elements and reference energies to begin with.")
+
+    @model_validator(mode="after")
+    def has_an_end(self) -> Config:
+        if self.max_epochs is None and self.max_steps is None and (self.max_time is None or self.schedule.type == "cosine"):
+            why = " (the cosine schedule has to know its length)" if self.max_time is not None else ""
+            raise ValueError(f"needs `max_epochs` or `max_steps`{why}")
+        return self
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers (1e-3 is one) and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key}` stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+# "No" is Norway's problem in countries; here the symbol N and the words yes/no must not turn into booleans beside elements such as `No`
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?$|^[-+]?\.(?:inf|Inf|INF)$|^\.(?:nan|NaN|NAN)$"),
+    list("-+.0123456789"),
+)
+
+
+def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
+    """The settings in a YAML file, with changes such as "model.lmax=4" laid over them.
+
+    Raises ConfigError with a sentence that names the file and the key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f"{path}: there is no such file")
+    try:
+        settings = yaml.load(path.read_text(), Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            f"{path}: must hold keys and values such as `data:`, got {'nothing' if settings is None else type(settings).__name__}"
+        )
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set wants KEY=VALUE, got {change!r}")
+        lay_over(settings, key.split("."), yaml.load(value, Loader))
+    return check_config(settings, path.name)
+
+
+def lay_over(settings: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Put a value under a chain of keys."""
+    for key in keys[:-1]:
+        if not isinstance(settings.get(key), dict):
+            settings[key] = {}
+        settings = settings[key]
+    settings[keys[-1]] = value
+
+
+def check_config(settings: dict[str, Any], name: str) -> Config:
+    """The settings of a mapping; `name` stands for the file in errors."""
+    try:
+        config = Config.model_validate(settings)
+        model_settings().model_validate(config.model, context="model")
+    except ValidationError as error:
+        inside_model = error.title == "model"
+        raise ConfigError("\n".join(dict.fromkeys(f"{name}: {sentence(e, inside_model)}" for e in error.errors()))) from None
+    return config
+
+
+def model_settings() -> type[BaseModel]:
+    """The checks of the section `model`: ModelConfig's fields and types, none of them required."""
+    types = typing.get_type_hints(ModelConfig)
+    fields: dict[str, Any] = {f.name: (loose(types[f.name]) | None, None) for f in dataclasses.fields(ModelConfig) if f.name != "elements"}
+    return create_model("model", __base__=Section, elements=(list[str] | None, None), **fields)
+
+
+def loose(kind: Any) -> Any:
+    """The type as YAML can write it: a list for a tuple."""
+    return list[typing.get_args(kind)[0]] if typing.get_origin(kind) is tuple else kind  # type: ignore[misc]
+
+
+def model_config(config: Config, elements: typing.Sequence[int], name: str) -> ModelConfig:
+    """ModelConfig of the section `model`; its elements are those of the data unless the section lists them."""
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in config.model.items() if value is not None}
+    symbols = fields.pop("elements", None)
+    if symbols is not None:
+        if unknown := [symbol for symbol in symbols if symbol not in atomic_numbers]:
+            raise ConfigError(f"{name}: `model.elements` must be chemical symbols, got {unknown[0]!r}")
+        elements = sorted({atomic_numbers[symbol] for symbol in symbols})
+    try:
+        return ModelConfig(elements=tuple(elements), **fields)
+    except ValueError as error:
+        raise ConfigError(f"{name}: section `model`: {error}") from None
+
+
+WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "dict_type": "a section of keys and values",
+    "model_type": "a section of keys and values",
+    "model_attributes_type": "a section of keys and values",
+    "list_type": "a list",
+}
+
+
+def sentence(error: Any, inside_model: bool) -> str:
+    """One of pydantic's complaints in our words."""
+    where = [str(part) for part in error["loc"] if not (isinstance(part, str) and part.endswith("]"))]
+    key = ".".join((["model"] if inside_model else []) + where)
+    kind, got, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "missing":
+        return f"`{key}` is missing: {describe(where)}"
+    if kind == "extra_forbidden":
+        known = siblings(where, inside_model)
+        close = difflib.get_close_matches(where[-1], known, n=1)
+        return f"`{key}` is not a known key; " + (f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}")
+    if kind in WANTED:
+        wanted = f"must be {WANTED[kind]}"
+    elif kind == "literal_error":
+        wanted = f"must be one of {context['expected'].replace(chr(39), '')}"
+    elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
+        words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+        bound = next(name for name in words if name in context)
+        wanted = f"must be {words[bound]} {context[bound]}"
+    else:
+        wanted = str(context.get("error", error["msg"]))
+        if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
+            return f"`{key}` {wanted}" if key else wanted
+    return f"`{key}` {wanted}, got {got!r}"
+
+
+def field_at(where: list[str]) -> tuple[type[BaseModel], str]:
+    """The section and the name of the field at a chain of keys."""
+    section: type[BaseModel] = Config
+    for part in where[:-1]:
+        kinds = typing.get_args(section.model_fields[part].annotation) or (section.model_fields[part].annotation,)
+        section = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return section, where[-1]
+
+
+def describe(where: list[str]) -> str:
+    section, name = field_at(where)
+    return str(section.model_fields[name].description)
+
+
+def siblings(where: list[str], inside_model: bool) -> list[str]:
+    section = model_settings() if inside_model else field_at(where)[0]
+    return list(section.model_fields)
+
+
+def config_keys() -> list[tuple[str, str, str, str]]:
+    """(key, type, default, sentence) of every key, as listed in docs/training.md."""
+    rows = []
+    for name, field in Config.model_fields.items():
+        inner = field_at([name, ""])[0] if name in ("data", "reference_energies", "loss", "optimizer", "schedule") else None
+        rows += [row(f"{name}.{n}", f) for n, f in inner.model_fields.items()] if inner else [row(name, field)]
+    return rows
+
+
+def row(key: str, field: Any) -> tuple[str, str, str, str]:
+    kind = {"validation": "path, number or fraction", "max_time": "time", "units": "unit, or `energy` and `length`"}.get(key.split(".")[-1])
+    if kind is None:
+        kinds = (
+            [field.annotation]
+            if typing.get_origin(field.annotation) is Literal
+            else typing.get_args(field.annotation) or [field.annotation]
+        )
+        kind = ", ".join(words(k) for k in kinds if k is not type(None))
+    if field.is_required():
+        default = "required"
+    else:
+        default = default_words(field.get_default(call_default_factory=True))
+    return key, kind, default, field.description
+
+
+def default_words(value: Any) -> str:
+    if value is None or isinstance(value, dict):
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def words(kind: Any) -> str:
+    if typing.get_origin(kind) is Literal:
+        return " \\| ".join(typing.get_args(kind))
+    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(kind, "mapping")

@@ -1,0 +1,125 @@
+"""Batches of labelled graphs. The neighbours of a frame never change, so its graph is built once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from spinconv.potential.graph import Graph, batch_graphs, build_graph
+from spinconv.potential.training.frames import DataError, Frame
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+CLOSEST = 0.1  # Å; nearer atoms are a mistake in the file, whatever the method
+
+
+class Batch(NamedTuple):
+    """Graphs of several frames and their labels. A label that a frame lacks is NaN."""
+
+    graph: Graph
+    n_atoms: torch.Tensor  # (n_systems,) working dtype
+    energies: torch.Tensor  # (n_systems,) float64, eV
+    forces: torch.Tensor  # (n_atoms, 3) eV/Å
+    stresses: torch.Tensor  # (n_systems, 3, 3) eV/Å³
+    volumes: torch.Tensor  # (n_systems,) Å³, 1 where there is none
+
+
+def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
+    """The batch of one frame; DataError if two atoms are closer than 0.1 Å, periodic images included."""
+    check_distances(frame)
+    graph = build_graph(frame.atoms, cutoff, dtype)
+    n = len(frame.atoms)
+    forces = np.full((n, 3), np.nan) if frame.forces is None else frame.forces
+    stress = np.full((3, 3), np.nan) if frame.stress is None else frame.stress
+    volume = frame.atoms.get_volume() if frame.atoms.cell.rank == 3 else 1.0
+    return Batch(
+        graph,
+        torch.tensor([n], dtype=dtype),
+        torch.tensor([frame.energy], dtype=torch.float64),
+        torch.tensor(forces, dtype=dtype),
+        torch.tensor(stress, dtype=dtype)[None],
+        torch.tensor([volume], dtype=dtype),
+    )
+
+
+def check_distances(frame: Frame) -> None:
+    """Refuse atoms on top of each other: most often a wrong unit, or a frame written twice."""
+    close = build_graph(frame.atoms, CLOSEST, torch.float64)
+    if close.edge_index.shape[1]:
+        d = torch.linalg.vector_norm(close.vectors, dim=1)  # (n_edges,)
+        j, i = close.edge_index[:, int(d.argmin())].tolist()
+        raise DataError(
+            f"{frame.name}: atoms {min(i, j)} and {max(i, j)} are {float(d.min()):.3g} Å apart; atoms must be at least {CLOSEST} Å apart"
+        )
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Several batches as one."""
+    return Batch(batch_graphs([batch.graph for batch in batches]), *(torch.cat(parts) for parts in list(zip(*batches, strict=True))[1:]))
+
+
+class GraphDataset(Dataset[Batch]):
+    """Labelled graphs; indexed by a list of frames, it gives their batch."""
+
+    def __init__(self, frames: Sequence[Frame], cutoff: float, dtype: torch.dtype) -> None:
+        self.graphs = [labelled_graph(frame, cutoff, dtype) for frame in frames]
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def __getitem__(self, indices: Sequence[int]) -> Batch:
+        return join([self.graphs[k] for k in indices])
+
+
+class BatchStream(Sampler[list[int]]):
+    """Batches of frame indices for an epoch: an endless run of random passes, of which epoch k is the k-th stretch of `steps`.
+
+    It depends on nothing but seed and epoch, so a resumed training sees the batches it would have seen. A pass drops the
+    frames that do not fill its last batch; each pass drops others. With several devices every rank takes its share of each batch.
+    """
+
+    def __init__(self, n_frames: int, batch_size: int, seed: int, steps: int | None = None, rank: int = 0, world: int = 1) -> None:
+        self.n_frames, self.batch_size, self.seed = n_frames, min(batch_size, n_frames), seed
+        self.steps_per_pass = n_frames // self.batch_size
+        self.steps = steps or self.steps_per_pass
+        self.rank, self.world = rank, world
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[list[int]]:
+        turn, order = -1, np.empty(0, dtype=int)
+        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+            if step // self.steps_per_pass != turn:
+                turn = step // self.steps_per_pass
+                order = np.random.default_rng([self.seed, turn]).permutation(self.n_frames)
+            start = step % self.steps_per_pass * self.batch_size
+            yield order[start : start + self.batch_size][self.rank :: self.world].tolist()
+
+
+class Once(Sampler[list[int]]):
+    """Every frame once, in order; each of several ranks takes its share."""
+
+    def __init__(self, n_frames: int, batch_size: int, rank: int = 0, world: int = 1) -> None:
+        mine = list(range(rank, n_frames, world))
+        self.batches = [mine[k : k + batch_size] for k in range(0, len(mine), batch_size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def unchanged(batch: Batch) -> Batch:
+    return batch
+
+
+def loader(dataset: GraphDataset, sampler: Sampler[list[int]]) -> DataLoader[Batch]:
+    """A loader whose sampler says what is in each batch."""
+    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=unchanged)

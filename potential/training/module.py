@@ -1,0 +1,145 @@
+"""The step of a training, its validation and its checkpoint: what Lightning's loop calls."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import torch
+from spinconv.potential.config import ModelConfig
+from spinconv.potential.gradients import energy_and_forces
+from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.training.average import WeightAverage
+from spinconv.potential.training.checkpoint import KEY, model_state
+from spinconv.potential.training.config import Config, Schedule
+from spinconv.potential.training.data import Batch
+from spinconv.potential.training.loss import loss
+from spinconv.potential.training.metrics import Errors
+
+
+class TrainingError(RuntimeError):
+    """A sentence about a training that cannot go on."""
+
+
+class Training(lightning.LightningModule):
+    """A model with its loss, optimizer, running average and validation errors.
+
+    `about` is what checkpoints tell of the data and settings. Nothing is logged within an epoch: at a few milliseconds a step the
+    bookkeeping would cost as much as the model. `steps` are those of an epoch, `epochs` is -1 where only time ends the training.
+    """
+
+    def __init__(
+        self, model: HarmonicSpinConv, architecture: ModelConfig, config: Config, steps: int, epochs: int, about: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.architecture, self.config, self.steps, self.epochs, self.about = architecture, config, steps, epochs, about
+        self.average = WeightAverage(model.parameters(), config.ema_decay)
+        self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
+        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.validation_loss = torch.zeros(2, dtype=torch.float64)
+        self.errors = Errors(architecture.elements)
+
+    def configure_optimizers(self) -> Any:
+        o, s = self.config.optimizer, self.config.schedule
+        kind = torch.optim.AdamW if o.type == "adamw" else torch.optim.Adam
+        optimizer = kind(
+            self.model.parameters(), lr=o.learning_rate, weight_decay=o.weight_decay, amsgrad=o.amsgrad, fused=self.device.type != "mps"
+        )
+        if s.type == "plateau":  # stepped here, after each validation: Lightning would do it after the checkpoint has been written
+            floor = o.learning_rate * s.final_fraction
+            self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=s.factor, patience=s.patience, min_lr=floor)
+            return optimizer
+        total = self.epochs * self.steps
+        fraction = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_fraction(step, s, total, self.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": fraction, "interval": "step"}}
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs that are complete."""
+        return self.global_step // self.steps
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        evaluation = energy_and_forces(self.model, batch.graph, create_graph=True)
+        value = loss(evaluation, batch, self.config.loss)
+        self.loss_sum += value.detach()
+        return value
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.average.update()
+
+    def on_validation_epoch_start(self) -> None:
+        mean = self.trainer.strategy.reduce(self.loss_sum / self.steps, reduce_op="mean")
+        self.loss_sum = torch.zeros_like(self.loss_sum)
+        if not math.isfinite(float(mean)):
+            raise TrainingError(
+                f"the loss became {float(mean)} before step {self.global_step}: "
+                "lower `optimizer.learning_rate` or `gradient_clip`, or look for broken frames"
+            )
+        self.log("train_loss", mean.float(), logger=False)
+        self.average.swap()
+        self.errors = Errors(self.architecture.elements, self.device)
+        self.validation_loss = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    @torch.enable_grad()
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        evaluation = energy_and_forces(self.model, batch.graph)
+        n = batch.graph.n_systems
+        self.validation_loss += torch.stack(
+            [loss(evaluation, batch, self.config.loss).detach().double() * n, self.validation_loss.new_tensor(n)]
+        )
+        self.errors.add(evaluation, batch)
+
+    def on_validation_epoch_end(self) -> None:
+        self.average.swap()
+        total, n = self.trainer.strategy.reduce(self.validation_loss, reduce_op="sum").tolist()
+        self.errors.sums = self.trainer.strategy.reduce(self.errors.sums, reduce_op="sum")
+        figures = {figure.quantity: figure.mae for figure in self.errors.figures()}
+        self.log_dict({"validation_loss": total / n, **figures}, logger=False)
+        if self.plateau is not None:
+            self.plateau.step(total / n)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds the model, with averaged weights; a file for use (without optimizer) keeps nothing else."""
+        weights = dict(self.model.state_dict())
+        weights |= dict(zip([name for name, _ in self.model.named_parameters()], self.average.average, strict=True))
+        training = {**self.about, "epoch": self.epochs_done, "step": self.global_step}
+        training["validation"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        checkpoint[KEY] = {**model_state(self.model, self.architecture, weights), "training": training}
+        if "optimizer_states" not in checkpoint:
+            for key in [key for key in checkpoint if key not in (KEY, "pytorch-lightning_version")]:
+                del checkpoint[key]
+            return
+        checkpoint["average_steps"] = self.average.steps
+        checkpoint["plateau"] = None if self.plateau is None else self.plateau.state_dict()
+        checkpoint["random_state"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        weights = checkpoint[KEY]["weights"]
+        self.average.average = [weights[name].clone() for name, _ in self.model.named_parameters()]
+        self.average.steps = checkpoint["average_steps"]
+        self._plateau_state = checkpoint["plateau"]
+        torch.set_rng_state(checkpoint["random_state"])
+
+    def on_train_start(self) -> None:
+        self.model.to(next(self.model.parameters()).dtype)
+        self.average.to(self.device)
+        self.loss_sum = self.loss_sum.to(self.device)
+        if self.plateau is not None and getattr(self, "_plateau_state", None) is not None:
+            self.plateau.load_state_dict(self._plateau_state)
+
+
+def rate_fraction(step: int, schedule: Schedule, total_steps: int, steps_per_epoch: int) -> float:
+    """Learning rate of a step as a fraction of the highest: a linear rise, then what `type` says, down to `final_fraction`."""
+    if step < schedule.warmup_steps:
+        return (step + 1) / (schedule.warmup_steps + 1)
+    if schedule.type == "constant":
+        return 1.0
+    if schedule.type == "exponential":
+        return max(schedule.final_fraction, schedule.factor ** (step // steps_per_epoch))
+    done = min(1.0, (step - schedule.warmup_steps) / max(1, total_steps - schedule.warmup_steps))
+    return schedule.final_fraction + (1 - schedule.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))

@@ -1,0 +1,96 @@
+"""What a model is told about its training frames before it learns: reference energies, a scale, a number of neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from ase.data import chemical_symbols
+from spinconv.potential.training.data import GraphDataset
+from spinconv.potential.training.frames import DataError, Frame
+
+FAR = 50.0  # eV per atom: no bond is so strong, so energies that differ by more are not in the same units or of the same method
+
+
+class Statistics(NamedTuple):
+    reference_energies: list[float]  # eV, one per element
+    scale: float  # eV
+    average_neighbors: float
+
+
+def statistics(frames: Sequence[Frame], graphs: GraphDataset, elements: Sequence[int], alone: Mapping[int, float], fit: bool) -> Statistics:
+    """Statistics of the training frames.
+
+    alone: energies of isolated atoms in eV (may be empty with `fit`); fit: shift them to the frames by least squares.
+    """
+    energies = np.array([alone.get(z, 0.0) for z in elements])
+    if fit:
+        energies = energies + shift(frames, elements, energies)
+    return Statistics(energies.tolist(), force_rms(frames), average_neighbors(graphs))
+
+
+def composition(frames: Sequence[Frame], elements: Sequence[int]) -> np.ndarray:
+    """Number of atoms of each element in each frame, (n_frames, n_elements)."""
+    return np.array([[np.count_nonzero(frame.atoms.numbers == z) for z in elements] for frame in frames], dtype=float)
+
+
+def shift(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray) -> np.ndarray:
+    """Least-squares change of the reference energies, each frame weighed by 1/n_atoms; eV per element.
+
+    First one value for all atoms, then the smallest per-element change that fits the rest: where the frames leave a choice
+    (one molecule only, say), every element shares the binding energy alike.
+    """
+    counts = composition(frames, elements)
+    n_atoms = counts.sum(axis=1)
+    rest = (np.array([frame.energy for frame in frames]) - counts @ energies) / n_atoms  # eV per atom
+    mean = rest.mean()
+    own = np.linalg.lstsq(counts / n_atoms[:, None], rest - mean, rcond=1e-6)[0]
+    return mean + own
+
+
+def force_rms(frames: Sequence[Frame]) -> float:
+    """Root mean square of the force components (eV/Å), read as eV per Å of path: what makes the network's outputs of order one.
+
+    Where there are no forces, or only zeros, the spread of the energy per atom, or 1 eV.
+    """
+    forces = [frame.forces.ravel() for frame in frames if frame.forces is not None]
+    rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
+    spread = float(np.std([frame.energy / len(frame.atoms) for frame in frames]))
+    return rms or spread or 1.0
+
+
+def average_neighbors(graphs: GraphDataset) -> float:
+    """Edges per atom over all frames; at least one, so that nothing is divided by zero."""
+    n_edges = sum(batch.graph.vectors.shape[0] for batch in graphs.graphs)
+    n_atoms = sum(batch.graph.numbers.shape[0] for batch in graphs.graphs)
+    return max(1.0, n_edges / n_atoms)
+
+
+def isolated_atoms(frames: Sequence[Frame], elements: Sequence[int], path: str) -> dict[int, float]:
+    """Energy (eV) of every element from frames of a single atom; DataError if one is missing."""
+    found = {int(frame.atoms.numbers[0]): frame.energy for frame in frames if len(frame.atoms) == 1}
+    return complete(found, elements, f"{path}: has no frame of a single")
+
+
+def given_energies(values: Mapping[int, float], elements: Sequence[int], name: str) -> dict[int, float]:
+    """Energy (eV) of every element as given; DataError if one is missing."""
+    return complete(values, elements, f"{name}: `reference_energies` lacks")
+
+
+def complete(found: Mapping[int, float], elements: Sequence[int], complaint: str) -> dict[int, float]:
+    if missing := [z for z in elements if z not in found]:
+        raise DataError(f"{complaint} {chemical_symbols[missing[0]]} atom, an element of the training frames")
+    return {z: float(found[z]) for z in elements}
+
+
+def check_references(frames: Sequence[Frame], elements: Sequence[int], energies: Sequence[float]) -> None:
+    """Refuse frames whose energy is absurdly far from that of their atoms: other units or another method."""
+    energy_of = dict(zip(elements, energies, strict=True))
+    for frame in frames:
+        per_atom = (frame.energy - sum(energy_of[z] for z in frame.atoms.numbers.tolist())) / len(frame.atoms)
+        if abs(per_atom) > FAR:
+            raise DataError(
+                f"{frame.name}: its energy is {per_atom:.4g} eV per atom away from the reference energies; "
+                "are both in the same units and of the same method (`data.units`, `reference_energies`)?"
+            )
