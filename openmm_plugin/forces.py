@@ -44,10 +44,11 @@ def force(
     """
     load_library()
     from openmm import XmlSerializer
+    from openmm.app import Topology
 
     symbols = read_model(model, precision).metadata["elements"]
     indices = None if particles is None else [int(particle) for particle in particles]
-    if hasattr(topology_or_numbers, "atoms"):
+    if isinstance(topology_or_numbers, Topology):
         numbers = _numbers_of_topology(topology_or_numbers, indices)
         periodic = topology_or_numbers.getPeriodicBoxVectors() is not None if periodic is None else periodic
     else:
@@ -60,8 +61,9 @@ def force(
     ElementTree.SubElement(node, "Model", base64=base64.b64encode(Path(model).read_bytes()).decode())
     atoms = ElementTree.SubElement(node, "Atoms")
     for i, number in enumerate(numbers):
-        where = {} if indices is None else {"particle": str(indices[i])}
-        ElementTree.SubElement(atoms, "Atom", number=str(number), **where)
+        atom = ElementTree.SubElement(atoms, "Atom", number=str(number))
+        if indices is not None:
+            atom.set("particle", str(indices[i]))
     return XmlSerializer.deserialize(ElementTree.tostring(node, encoding="unicode"))
 
 

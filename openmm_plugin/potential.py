@@ -9,7 +9,7 @@ import openmm.app
 from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
 
-class SpinConvPotentialFactory(MLPotentialImplFactory):
+class SpinConvPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]  # openmm-ml has no types
     """What the entry point names; `import openmmml` makes one."""
 
     def createImpl(self, name: str, modelPath: str | os.PathLike[str] | None = None, **args: Any) -> MLPotentialImpl:  # noqa: N802
@@ -19,7 +19,7 @@ class SpinConvPotentialFactory(MLPotentialImplFactory):
         return SpinConvPotential(modelPath, args)
 
 
-class SpinConvPotential(MLPotentialImpl):
+class SpinConvPotential(MLPotentialImpl):  # type: ignore[misc]
     """Adds a SpinConvForce to the System that openmm-ml makes."""
 
     def __init__(self, model: str | os.PathLike[str], options: dict[str, Any]) -> None:
