@@ -137,7 +137,7 @@ void PairSpinConv::init_style()
 // A pair left out of the list, for the sake of bonds or by `neigh_modify exclude`, would silently be another model.
 void PairSpinConv::refuse_holes_in_the_neighbor_list()
 {
-  if (neighbor->exclude)
+  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out; use `neigh_modify exclude none`");
   const bigint n_special[] = {0, atom->nbonds, atom->nangles, atom->ndihedrals};
   for (int k = 1; k <= 3; ++k)

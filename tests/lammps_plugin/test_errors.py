@@ -1,0 +1,177 @@
+"""Every bad input has its sentence, and the sentence is tested."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from structures import dimer, water_box
+
+BOX = ("region cell block 0 9 0 9 0 9", "create_box 2 cell", "mass * 1.0", "create_atoms 1 single 1 1 1", "create_atoms 2 single 2 2 2")
+
+
+def refused(lmp: Any, words: str, *lines: str) -> None:
+    with pytest.raises(Exception, match=re.escape(words)) as caught:
+        lmp(*lines)
+    assert "Traceback" not in str(caught.value)
+
+
+SETTINGS = {
+    "pair_style spinconv": "pair_style spinconv wants `model.pt [precision float32|float64] [device cpu|cuda]`, got nothing",
+    "pair_style spinconv {model} precision": "keyword `precision` wants a value",
+    "pair_style spinconv {model} precision half": "`precision` must be float32 or float64, got half",
+    "pair_style spinconv {model} colour red": "pair_style spinconv knows the keywords `precision` and `device`, got colour",
+    "pair_style spinconv {model} device gpu": "`device` must be cpu, cuda or cuda:<index>, got gpu",
+    "pair_style spinconv nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
+    "pair_style spinconv /tmp": "model file /tmp is empty or a folder",
+}
+
+
+@pytest.mark.parametrize(("line", "words"), SETTINGS.items())
+def test_pair_style_refuses(line: str, words: str, lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX)
+    refused(lmp, words, line.format(model=model_file))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_pair_style_refuses_cuda_where_there_is_none(lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX)
+    refused(lmp, "`device` is cuda, but this torch finds no CUDA device; use cpu", f"pair_style spinconv {model_file} device cuda")
+
+
+class Scripted(torch.nn.Module):
+    """Something TorchScript that is no model of ours, or says it is one of another time."""
+
+    format_version: int
+    kind: str
+    cutoff: float
+    elements: list[int]
+    conservative: bool
+    dtype: str
+
+    def __init__(self, **says: Any) -> None:
+        super().__init__()
+        self.format_version, self.kind, self.cutoff, self.elements, self.conservative, self.dtype = 1, "harmonic", 5.0, [1], True, "float64"
+        for name, value in says.items():
+            setattr(self, name, value)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class ScriptedModel(Scripted):
+    """One that answers, with nonsense."""
+
+    @torch.jit.export
+    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(numbers.shape[0], dtype=torch.float64) + vectors.sum() * float("nan")
+
+
+def save(module: torch.nn.Module, path: Path, metadata: bool = True) -> Path:
+    extra = {"spinconv.json": json.dumps({"format_version": 1})} if metadata else {}
+    torch.jit.save(torch.jit.script(module), str(path), _extra_files=extra)
+    return path
+
+
+def text_file(path: Path) -> None:
+    path.write_text("not a model")
+
+
+def weights(path: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, path)
+
+
+FILES = {
+    "a text": (text_file, "is not a model.pt (`spinconv export` writes one)"),
+    "weights": (weights, "is not a model.pt (`spinconv export` writes one)"),
+    "an empty file": (Path.touch, "is empty or a folder"),
+    "another's TorchScript": (
+        lambda path: save(Scripted(), path, False),
+        "is a TorchScript file but not one of spinconv (it has no spinconv.json)",
+    ),
+    "another format": (
+        lambda path: save(Scripted(format_version=3), path),
+        "was written for format 3, this spinconv reads format 1; export it again",
+    ),
+    "another kind": (lambda path: save(Scripted(kind="grid"), path), "holds a model of kind `grid`, this spinconv runs `harmonic`"),
+    "direct forces": (lambda path: save(ScriptedModel(conservative=False), path), "are not the gradient of its energy"),
+    "without energies": (lambda path: save(Scripted(), path), "is damaged: it has no method `energies`; export it again"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize(("make", "words"), FILES.values(), ids=FILES)
+def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    make(path)
+    lmp("units metal", *BOX)
+    refused(lmp, f"{path} {words}" if "folder" not in words else words, f"pair_style spinconv {path}")
+
+
+COEFFICIENTS = {
+    "pair_coeff * * H": "pair_coeff wants `* * <element of type 1> ...` with 2 elements (or NULL), got `* * H`",
+    "pair_coeff * * H C O": "with 2 elements (or NULL), got `* * H C O`",
+    "pair_coeff 1 2 H C": "Pair_coeff must start with * * for pair style spinconv",
+    "pair_coeff * *": "with 2 elements (or NULL), got `* *`",
+    "pair_coeff * * H Au": "does not know element `Au`; it knows H C O Cu",
+    "pair_coeff * * H carbon": "does not know element `carbon`; it knows H C O Cu",
+    "pair_coeff * * NULL NULL": "pair_coeff: at least one type must be an element, got NULL for all 2",
+    "run 0": "All pair coeffs are not set",
+}
+
+
+@pytest.mark.parametrize(("line", "words"), COEFFICIENTS.items())
+def test_pair_coeff_refuses(line: str, words: str, lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX, f"pair_style spinconv {model_file}")
+    refused(lmp, words, line)
+
+
+RUNS = {
+    "units real": "pair_style spinconv wants `units metal` for now, got real",
+    "units lj": "pair_style spinconv wants `units metal` for now, got lj",
+    "newton off": "pair_style spinconv wants `newton on` for pairs, got off",
+    "atom_modify id no": "pair_style spinconv finds periodic images by atom IDs, which `atom_modify id no` took away",
+}
+
+
+@pytest.mark.parametrize(("line", "words"), RUNS.items())
+def test_a_run_is_refused_with(line: str, words: str, lmp: Any, model_file: Path) -> None:
+    lmp("units metal", line, *BOX, f"pair_style spinconv {model_file}", "pair_coeff * * H O")
+    refused(lmp, words, "run 0")
+
+
+def test_a_run_is_refused_with_neighbors_left_out(lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX, f"pair_style spinconv {model_file}", "pair_coeff * * H O", "neigh_modify exclude type 1 1")
+    refused(lmp, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out", "run 0")
+    lmp("neigh_modify exclude none", "run 0")
+
+
+def test_a_run_is_refused_with_bonded_neighbors_left_out(lmp: Any, model_file: Path) -> None:
+    lmp(
+        "units metal",
+        "atom_style bond",
+        "region cell block 0 9 0 9 0 9",
+        "create_box 1 cell bond/types 1 extra/bond/per/atom 2 extra/special/per/atom 4",
+    )
+    lmp("mass * 1.0", "create_atoms 1 single 1 1 1", "create_atoms 1 single 2 1 1", "bond_style harmonic", "bond_coeff 1 1.0 1.0")
+    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H", "create_bonds single/bond 1 1 2")
+    words = "needs every neighbor, but `special_bonds` leaves out 1-2 pairs; use `special_bonds lj/coul 1.0 1.0 1.0`"
+    refused(lmp, words, "run 0")
+    lmp("special_bonds lj/coul 1.0 1.0 1.0", "run 0")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, tmp_path: Path) -> None:
+    path = save(ScriptedModel(elements=[6, 8]), tmp_path / "model.pt")
+    elements = lmp.place(dimer(1.2))
+    lmp(f"pair_style spinconv {path}", f"pair_coeff * * {elements}", "reset_timestep 42")
+    words = "energy or force of atom 1 is not a number at step 42; its nearest neighbor is at 1.2 A"
+    refused(lmp, words, "run 0")
+
+
+def test_centroid_stress_is_refused(lmp: Any, model_file: Path) -> None:
+    elements = lmp.place(water_box())
+    lmp(f"pair_style spinconv {model_file}", f"pair_coeff * * {elements}", "compute stress all centroid/stress/atom NULL virial")
+    refused(lmp, "centroid", "dump 1 all custom 1 /dev/null id c_stress[1]", "run 0")

