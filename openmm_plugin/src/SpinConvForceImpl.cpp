@@ -91,7 +91,8 @@ void SpinConvForceImpl::check_elements() const {
 // ---- every step
 
 double SpinConvForceImpl::calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) {
-  // Where the platform computes in this call (Reference, CPU), an energy alone, as a barostat asks for, costs no gradient.
+  // Where the platform computes in this call (Reference, CPU), an energy alone costs no gradient: a third of the time. Barostats ask
+  // for one, unless the integrator is a leapfrog, whose kinetic energy needs the forces.
   // GPU platforms have called computeForce before, on a thread of their own: they find the default, with forces.
   with_forces_ = include_forces;
   struct Restore {
