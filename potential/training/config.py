@@ -347,10 +347,7 @@ def row(key: str, field: Any) -> tuple[str, str, str, str]:
             else typing.get_args(field.annotation) or [field.annotation]
         )
         kind = ", ".join(words(k) for k in kinds if k is not type(None))
-    if field.is_required():
-        default = "required"
-    else:
-        default = default_words(field.get_default(call_default_factory=True))
+    default = "required" if field.is_required() else default_words(field.get_default(call_default_factory=True))
     return key, kind, default, field.description
 
 

@@ -59,6 +59,12 @@ def join(batches: Sequence[Batch]) -> Batch:
     return Batch(batch_graphs([batch.graph for batch in batches]), *(torch.cat(parts) for parts in list(zip(*batches, strict=True))[1:]))
 
 
+def on_device(batch: Batch, device: torch.device | str) -> Batch:
+    """The batch on a device."""
+    graph = Graph(*(part.to(device) if isinstance(part, torch.Tensor) else part for part in batch.graph))
+    return Batch(graph, *(part.to(device) for part in batch[1:]))
+
+
 class GraphDataset(Dataset[Batch]):
     """Labelled graphs; indexed by a list of frames, it gives their batch."""
 

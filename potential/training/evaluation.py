@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from rich.table import Table
 from spinconv.potential.gradients import energy_and_forces
-from spinconv.potential.training.data import GraphDataset, Once, loader
+from spinconv.potential.training.data import GraphDataset, Once, loader, on_device
 from spinconv.potential.training.frames import Frame, check_elements
 from spinconv.potential.training.metrics import ErrorFigure, Errors
 
@@ -26,19 +26,25 @@ class EvaluationResult(NamedTuple):
 
 
 def evaluate_frames(
-    model: Any, architecture: Mapping[str, Any], frames: Sequence[Frame], dtype: torch.dtype | None = None
+    model: Any,
+    architecture: Mapping[str, Any],
+    frames: Sequence[Frame],
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
 ) -> EvaluationResult:
     """Errors of a model, or of an exported file's module, on frames.
 
-    `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: of the module's weights if not given.
+    `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: that of the model's weights if not given.
     """
     dtype = dtype or next(p.dtype for p in model.parameters())
+    model = model.to(device=device, dtype=dtype)
     check_elements(frames, architecture["elements"], "the model")
     graphs = GraphDataset(frames, architecture["cutoff"], dtype)
-    edges = max(1, max(batch.graph.vectors.shape[0] for batch in graphs.graphs))
-    errors = Errors(architecture["elements"])
+    most_edges = max(1, max(batch.graph.vectors.shape[0] for batch in graphs.graphs))
+    errors = Errors(architecture["elements"], device)
     energies, forces, stresses = [], [], []
-    for batch in loader(graphs, Once(len(frames), max(1, EDGES // edges))):
+    for batch in loader(graphs, Once(len(frames), max(1, EDGES // most_edges))):
+        batch = on_device(batch, device)
         evaluation = energy_and_forces(model, batch.graph)
         errors.add(evaluation, batch)
         energies.append(torch.stack([batch.energies, evaluation.energies.detach()]) / batch.n_atoms)
@@ -51,7 +57,7 @@ def evaluate_frames(
 def known(parts: list[torch.Tensor]) -> np.ndarray:
     """References and predictions where there is a reference, (2, n)."""
     both = torch.cat(parts, dim=1)
-    return both[:, ~torch.isnan(both[0])].double().numpy()
+    return both[:, ~torch.isnan(both[0])].double().cpu().numpy()
 
 
 def error_table(figures: Sequence[ErrorFigure], title: str) -> Table:

@@ -126,13 +126,10 @@ def read_npz(path: Path, keys: Keys) -> Raw:
     """Arrays over frames of one composition: the layouts of MD17, revised MD17, or ASE's names."""
     with np.load(path, allow_pickle=False) as archive:
         arrays = {key: archive[key] for key in archive.files if key != "name"}
-    for layout, unit in LAYOUTS.items():
-        if layout[0] in arrays and layout[1] in arrays:
-            break
-    else:
-        raise DataError(
-            f"{path}: knows none of the npz layouts {', '.join('(' + ' '.join(names) + ')' for names in LAYOUTS)}; it holds {' '.join(arrays)}"
-        )
+    layout = next((names for names in LAYOUTS if names[0] in arrays and names[1] in arrays), None)
+    if layout is None:
+        known = ", ".join(f"({' '.join(names)})" for names in LAYOUTS)
+        raise DataError(f"{path}: has the arrays {' '.join(arrays)}; known npz layouts are {known}")
     numbers, positions, energies, forces = (arrays.get(key) for key in layout)
     positions = np.asarray(positions, dtype=float)
     if energies is not None and np.size(energies) != len(positions):
@@ -155,7 +152,7 @@ def read_npz(path: Path, keys: Keys) -> Raw:
             spelled(str(arrays.get("r_unit", "Ang")), LENGTH, path),
             "stated in the file",
         )
-    return frames, unit, "Angstrom", f"by the npz layout {' '.join(layout)}"
+    return frames, LAYOUTS[layout], "Angstrom", f"by the npz layout {' '.join(layout)}"
 
 
 def spelled(unit: Any, known: dict[str, float], path: Path) -> str | None:

@@ -69,6 +69,10 @@ class Training(lightning.LightningModule):
         self.loss_sum += value.detach()
         return value
 
+    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
+        if gradient_clip_val is not None:  # with the list at hand: to walk through the modules at each step takes as long as to clip
+            torch.nn.utils.clip_grad_norm_(self.average.parameters, float(gradient_clip_val))
+
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         self.average.update()
 

@@ -145,10 +145,9 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     elements = start.metadata["config"]["elements"] if start else elements_of(splits.train)
     architecture = model_config(config, elements, source.name)
     if start and architecture.to_dict() != start.metadata["config"]:
-        other = next(key for key, value in architecture.to_dict().items() if value != start.metadata["config"][key])
-        raise ConfigError(
-            f"{source.name}: `model.{other}` must be that of `start_from`, {start.metadata['config'][other]}, got {architecture.to_dict()[other]}"
-        )
+        ours, theirs = architecture.to_dict(), start.metadata["config"]
+        key = next(key for key in ours if ours[key] != theirs[key])
+        raise ConfigError(f"{source.name}: `model.{key}` must be that of `start_from`, {theirs[key]}, got {ours[key]}")
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)
