@@ -4,7 +4,7 @@ A reader follows `energies` from top to bottom; the methods it calls are the sta
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import nn
@@ -68,7 +68,7 @@ class HarmonicSpinConv(nn.Module):
         self.n_blocks = config.n_blocks
         self.scale = float(scale)
         self.average_neighbors = float(average_neighbors)
-        self.reference_energies = [float(energy) for energy in reference_energies]  # a list: .to(float32) must not round it
+        self.register_buffer("_reference_parts", _float32_parts(reference_energies), persistent=False)
         index_of_number = torch.full((119,), -1, dtype=torch.int64)
         index_of_number[list(config.elements)] = torch.arange(n_elements)
         self.register_buffer("_index_of_number", index_of_number, persistent=False)
@@ -82,6 +82,13 @@ class HarmonicSpinConv(nn.Module):
         self.blocks = nn.ModuleList(HarmonicBlock(config) for _ in range(config.n_blocks))
         self.energy = EmbeddingBlock(n_elements, False, width, width, 1, config.n_bases)
         self.to(torch.get_default_dtype())  # constants are made in float64
+
+    __jit_unused_properties__: ClassVar[list[str]] = ["reference_energies"]
+
+    @property
+    def reference_energies(self) -> list[float]:
+        """Energy (eV) of an atom of each element without neighbours."""
+        return self._reference_parts.to(torch.float64).sum(dim=0).tolist()
 
     def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Energy of every atom (eV, float64 [n_atoms]), differentiable with respect to `vectors`.
@@ -153,12 +160,22 @@ class HarmonicSpinConv(nn.Module):
             element = self._index_of_number[numbers]
             alone = self.energy(self._isolated, self._each_element)  # (n_elements, 1)
             learned = (self.energy(sums, element) - alone[element]).squeeze(1).to(torch.float64)
-            reference = torch.tensor(self.reference_energies, dtype=torch.float64, device=m.device)
+            reference = self._reference_parts.to(torch.float64).sum(dim=0)
             return reference[element] + self.scale * learned  # added in float64: E0 may be thousands of eV
 
     def _pair(self, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> torch.Tensor:
         """Row of an element pair in tables of pairs, [n_edges]."""
         return self._index_of_number[numbers_j] * self.n_elements + self._index_of_number[numbers_i]
+
+
+def _float32_parts(values: Sequence[float]) -> torch.Tensor:
+    """Float64 numbers as sums of three that are exact in float32, [3, n]: a model moved to float32 keeps all their digits."""
+    rest = torch.tensor(list(values), dtype=torch.float64)
+    parts = []
+    for _ in range(3):
+        parts.append(rest.to(torch.float32).to(torch.float64))
+        rest = rest - parts[-1]
+    return torch.stack(parts)
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -18,7 +18,7 @@ def random_model(
     """Small, with random weights times a factor, reference energies of thousands of eV and forces of the order of eV/Å."""
     torch.manual_seed(seed)
     config = ModelConfig(elements=tuple(elements), **{"channels": 16, "n_blocks": 2, **fields})  # type: ignore[arg-type]
-    model = HarmonicSpinConv(config, [-13.5 * z**2 for z in elements], scale=2.0, average_neighbors=20.0)
+    model = HarmonicSpinConv(config, [-13.6057 * z**2 for z in elements], scale=2.0, average_neighbors=20.0)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter *= weights_times

@@ -1,0 +1,171 @@
+"""Proves that a model file computes the same everywhere: eager, scripted, saved and loaded, and in each engine."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import ase
+import ase.build
+import ase.data
+import ase.io
+import numpy as np
+import torch
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from spinconv.export.calculator import SpinConvCalculator
+from spinconv.export.engines import EngineResult, EngineUnavailable, installed_engines
+from spinconv.export.reader import read_model
+from spinconv.export.writer import DTYPES, ExportedModel
+from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
+
+Model = HarmonicSpinConv | torch.jit.ScriptModule
+
+
+class Difference(NamedTuple):
+    """How far an engine is from ASE for one structure."""
+
+    structure: str
+    engine: str
+    energy: float = 0.0
+    """eV/atom."""
+    forces: float = 0.0
+    """Largest component, eV/Å."""
+    virial: float | None = None
+    """Largest component, eV/atom; None where one side has none."""
+    unavailable: str = ""
+    """Why there is nothing to compare."""
+
+
+class Tolerance(NamedTuple):
+    """What two correct implementations may differ by in one precision."""
+
+    energy: float
+    forces: float
+    virial: float
+
+    def holds_for(self, row: Difference) -> bool:
+        """Whether a row is within it; NaN is not."""
+        return row.energy <= self.energy and row.forces <= self.forces and (row.virial is None or row.virial <= self.virial)
+
+    def in_words(self) -> str:
+        """A line for the foot of the table."""
+        return f"tolerance: energy {self.energy:.0e} eV/atom, forces {self.forces:.0e} eV/Å, virial {self.virial:.0e} eV/atom"
+
+
+# float64: issue 2's figures, a thousand times what rounding leaves. float32: some hundred roundings of 1e-7 of forces of 10 eV/Å.
+TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7), "float32": Tolerance(2e-5, 5e-4, 5e-4)}
+
+
+def compare(
+    model: str | os.PathLike[str],
+    structures: str | os.PathLike[str] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    dtype: str = "float64",
+) -> list[Difference]:
+    """The differences of every way to compute from the ASE calculator on the file, for every structure."""
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
+    calculator = SpinConvCalculator(model, dtype)
+    sides = {**_ways_in_python(model, checkpoint, dtype), **installed_engines()}
+    rows = []
+    for name, atoms in _structures(structures, calculator.model.metadata["elements"]).items():
+        truth = _of_calculator(atoms, calculator)
+        for side, evaluate in sides.items():
+            try:
+                rows.append(_difference(name, side, atoms, evaluate(str(model), atoms.copy(), dtype), truth))
+            except EngineUnavailable as reason:
+                rows.append(Difference(name, side, unavailable=str(reason)))
+    return rows
+
+
+def eager_difference(model: str | os.PathLike[str], eager: HarmonicSpinConv) -> float:
+    """Largest energy difference (eV/atom) of a file just written from the model it was made of, in float64."""
+    file = read_model(model, "float64")
+    exact = _in_float64(eager, ModelConfig.from_dict(file.metadata["model"]))
+    return max(
+        _difference(name, "", atoms, _of_module(exact, atoms, torch.float64), _of_module(file.module, atoms, torch.float64)).energy
+        for name, atoms in _structures(None, file.metadata["elements"]).items()
+    )
+
+
+def _ways_in_python(
+    model: str | os.PathLike[str], checkpoint: str | os.PathLike[str] | None, dtype: str
+) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
+    """Eager and scripted, from the checkpoint if there is one, else from the weights in the file."""
+    if checkpoint is None:
+        file = read_model(model, "float64")
+        config = ModelConfig.from_dict(file.metadata["model"])
+        references = [file.metadata["reference_energies"][symbol] for symbol in file.metadata["elements"]]
+        eager = HarmonicSpinConv(config, references, file.metadata["scale"], file.metadata["average_neighbors"]).to(torch.float64)
+        eager.load_state_dict({name.removeprefix("model."): value for name, value in file.module.named_parameters()})
+    else:
+        from spinconv.potential.training.checkpoint import load_checkpoint
+
+        trained, metadata = load_checkpoint(checkpoint)
+        config = ModelConfig.from_dict(metadata["config"])
+        eager = _in_float64(trained, config)
+    scripted = torch.jit.script(ExportedModel(eager, config, dtype))
+    precision = DTYPES[dtype]
+    return {
+        "eager": lambda path, atoms, dtype: _of_module(eager.to(precision), atoms, precision),
+        "scripted": lambda path, atoms, dtype: _of_module(scripted.to(precision), atoms, precision),
+    }
+
+
+def _in_float64(model: HarmonicSpinConv, config: ModelConfig) -> HarmonicSpinConv:
+    exact = HarmonicSpinConv(config, model.reference_energies, model.scale, model.average_neighbors).to(torch.float64)
+    exact.load_state_dict(model.state_dict())
+    return exact.eval()
+
+
+def _of_module(module: Model, atoms: ase.Atoms, precision: torch.dtype) -> EngineResult:
+    evaluation = energy_and_forces(module, build_graph(atoms, module.cutoff, precision))
+    stress = -evaluation.virials[0].detach().numpy() / atoms.get_volume() if atoms.pbc.all() else None
+    voigt = None if stress is None else ((stress + stress.T) / 2)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return EngineResult(float(evaluation.energies[0].detach()), evaluation.forces.detach().numpy(), voigt)
+
+
+def _of_calculator(atoms: ase.Atoms, calculator: SpinConvCalculator) -> EngineResult:
+    atoms = atoms.copy()
+    atoms.calc = calculator
+    return EngineResult(atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress() if atoms.pbc.all() else None)
+
+
+def _difference(structure: str, engine: str, atoms: ase.Atoms, one: EngineResult, other: EngineResult) -> Difference:
+    virial = None
+    if one.stress is not None and other.stress is not None:
+        stress = voigt_6_to_full_3x3_stress(np.asarray(one.stress) - np.asarray(other.stress))
+        virial = float(np.abs(stress).max() * atoms.get_volume() / len(atoms))
+    forces = float(np.abs(np.asarray(one.forces) - np.asarray(other.forces)).max(initial=0.0))
+    return Difference(structure, engine, abs(one.energy - other.energy) / max(1, len(atoms)), forces, virial)
+
+
+def _structures(path: str | os.PathLike[str] | None, symbols: list[str]) -> dict[str, ase.Atoms]:
+    if path is None:
+        return dict(_own_structures(symbols))
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"`{path}`: there is no such file of structures")
+    try:
+        frames = ase.io.read(path, ":")
+    except Exception as error:  # ASE's readers raise anything
+        raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
+    if not frames:
+        raise ValueError(f"`{path}` must hold structures, it is empty")
+    return {f"frame {n}": atoms for n, atoms in enumerate(frames)}
+
+
+def _own_structures(symbols: list[str]) -> Iterator[tuple[str, ase.Atoms]]:
+    """A free cluster, a triclinic crystal and a cell below two cutoffs, of the model's elements in turn, at their covalent distances."""
+    radii = [ase.data.covalent_radii[ase.data.atomic_numbers[symbol]] for symbol in symbols]
+    spacing = 2.2 * max(radii)
+    sites = np.array(list(np.ndindex(3, 2, 2)))
+    elements = [symbols[n % len(symbols)] for n in range(len(sites))]
+    rng = np.random.default_rng(0)
+    positions = (sites + rng.uniform(-0.12, 0.12, size=sites.shape)) * spacing
+    cell = np.diag([3.0, 2.0, 2.0]) * spacing
+    yield "cluster", ase.Atoms(elements, positions)
+    yield "small cell", ase.Atoms(elements, positions, cell=cell, pbc=True)
+    skewed = ase.Atoms(elements, positions, cell=cell, pbc=True)
+    skewed.set_cell(cell + np.array([[0, 0, 0], [0.5, 0, 0], [-0.3, 0.4, 0]]) * spacing, scale_atoms=True)
+    yield "triclinic", skewed

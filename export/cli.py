@@ -1,0 +1,117 @@
+"""The command `spinconv`: export, info, check, evaluate, and what other packages register in the group "spinconv.commands"."""
+
+import json
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+app = typer.Typer(
+    help="SpinConv potentials for molecular dynamics: train, export to one file, run in LAMMPS, OpenMM and ASE.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(soft_wrap=True)
+
+ModelPath = Annotated[Path, typer.Argument(help="A model file written by `spinconv export`.", show_default=False)]
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `spinconv train`.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path("model.pt"),
+    dtype: Annotated[str, typer.Option(help="Precision in which engines compute unless told otherwise: float32 or float64.")] = "float32",
+    name: Annotated[str, typer.Option(help="Name of the model (default: of the file).")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, to be read in the file.")] = "",
+) -> None:
+    """Write the one file that LAMMPS, OpenMM and ASE read."""
+    from spinconv.export.check import eager_difference
+    from spinconv.export.writer import export_model
+    from spinconv.potential import ModelConfig
+    from spinconv.potential.training.checkpoint import load_checkpoint
+
+    with _errors_in_words():
+        model, metadata = load_checkpoint(checkpoint)
+        config = ModelConfig.from_dict(metadata["config"])
+        export_model(model, config, output, dtype=dtype, training=metadata["training"], name=name, licence=licence)
+        difference = eager_difference(output, model)
+        console.print(f"{escape(str(output))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False)
+
+
+@app.command()
+def info(
+    model: ModelPath,
+    as_json: Annotated[bool, typer.Option("--json", help="Print spinconv.json as it stands in the file.")] = False,
+) -> None:
+    """Tell what a model file is: elements, cutoff, units, training data and errors, licence, versions."""
+    from spinconv.export.reader import read_model
+
+    with _errors_in_words():
+        metadata = read_model(model).metadata
+    if as_json:
+        print(json.dumps(metadata, indent=2))
+        return
+    table = Table(title=escape(str(model)), show_header=False)
+    for key, value in metadata.items():
+        table.add_row(key, escape(_in_words(value)))
+    console.print(table)
+
+
+@app.command()
+def check(
+    model: ModelPath,
+    structures: Annotated[Path | None, typer.Argument(help="Structures in any format of ASE (default: small ones made on the spot).")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Compare with this checkpoint in eager PyTorch too.")] = None,
+    dtype: Annotated[str, typer.Option(help="Precision of all sides: float32 or float64.")] = "float64",
+) -> None:
+    """Compare eager, scripted, loaded and every installed engine in energy, forces and virial; exit 1 where they differ."""
+    from spinconv.export.check import TOLERANCES, compare
+
+    with _errors_in_words():
+        rows = compare(model, structures, checkpoint, dtype)
+    tolerance = TOLERANCES[dtype]
+    table = Table(title=f"{model}, {dtype}: largest differences from ASE", caption=tolerance.in_words())
+    for column in ("structure", "engine", "energy (eV/atom)", "forces (eV/Å)", "virial (eV/atom)", ""):
+        table.add_column(column)
+    failed = 0
+    for row in rows:
+        if row.unavailable:
+            table.add_row(row.structure, row.engine, "-", "-", "-", escape(row.unavailable))
+            continue
+        ok = tolerance.holds_for(row)
+        failed += not ok
+        virial = "-" if row.virial is None else f"{row.virial:.1e}"
+        table.add_row(row.structure, row.engine, f"{row.energy:.1e}", f"{row.forces:.1e}", virial, "ok" if ok else "DIFFERS")
+    console.print(table)
+    if failed:
+        console.print(f"ERROR: {failed} comparisons of {model} are beyond the tolerance; do not use this file", highlight=False)
+        raise typer.Exit(1)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {_in_words(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+class _errors_in_words:  # noqa: N801  (used like a function)
+    """Turns what a user can cause into one line and exit code 1."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, ValueError | OSError):
+            console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
+            raise typer.Exit(1) from None
+
+
+for _entry in sorted(entry_points(group="spinconv.commands"), key=lambda entry: entry.name):
+    app.command(name=_entry.name)(_entry.load())

@@ -1,0 +1,94 @@
+"""spinconv export, info and check as a person runs them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import pytest
+import torch
+from models import ELEMENTS, SHIPPED_CHECKPOINT, random_model
+from structures import ethanol
+
+from spinconv.export import export_model
+from spinconv.export.check import TOLERANCES, Difference
+from spinconv.potential import ModelConfig
+
+CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1)
+
+
+def spinconv(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from spinconv.export.cli import app; app()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    export_model(random_model(n_blocks=1), CONFIG, path, licence="MIT")
+    return path
+
+
+@pytest.mark.parametrize("command", ["--help", "train --help", "export --help", "info --help", "check --help", "evaluate --help"])
+def test_help_is_there(command: str) -> None:
+    done = spinconv(*command.split())
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_info_tells_elements_and_licence(model: Path) -> None:
+    done = spinconv("info", model)
+    assert done.returncode == 0
+    assert "H, C, O, Cu" in done.stdout
+    assert "MIT" in done.stdout
+    assert json.loads(spinconv("info", "--json", model).stdout)["cutoff"] == 5.0
+
+
+def test_check_of_a_good_file_passes(model: Path, tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "ethanol.xyz", ethanol())
+    done = spinconv("check", model, tmp_path / "ethanol.xyz")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scripted" in done.stdout
+    assert "DIFFERS" not in done.stdout
+
+
+@pytest.mark.skipif(not SHIPPED_CHECKPOINT.exists(), reason="no shipped checkpoint")
+def test_export_of_a_checkpoint_and_check_against_another_checkpoint(tmp_path: Path) -> None:
+    done = spinconv("export", SHIPPED_CHECKPOINT, "-o", tmp_path / "model.pt", "--dtype", "float64")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert spinconv("check", tmp_path / "model.pt", "--checkpoint", SHIPPED_CHECKPOINT).returncode == 0
+    content = torch.load(SHIPPED_CHECKPOINT, weights_only=True)
+    next(iter(content["spinconv"]["weights"].values())).add_(1e-3)
+    torch.save(content, tmp_path / "other.ckpt")
+    done = spinconv("check", tmp_path / "model.pt", "--checkpoint", tmp_path / "other.ckpt")
+    assert done.returncode == 1
+    assert "DIFFERS" in done.stdout
+    assert "do not use this file" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["info", "absent.pt"], "there is no such model file"),
+        (["check", "absent.pt"], "there is no such model file"),
+        (["export", "absent.ckpt"], "there is no such checkpoint"),
+    ],
+)
+def test_a_missing_file_is_one_sentence(arguments: list[str], words: str) -> None:
+    done = spinconv(*arguments)
+    assert done.returncode == 1
+    assert words in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_check_refuses_a_missing_structure_file(model: Path) -> None:
+    done = spinconv("check", model, "absent.xyz")
+    assert done.returncode == 1
+    assert "there is no such file of structures" in done.stdout
+
+
+def test_a_difference_that_is_not_a_number_is_beyond_every_tolerance() -> None:
+    assert not TOLERANCES["float64"].holds_for(Difference("", "", energy=float("nan")))
+    assert not TOLERANCES["float64"].holds_for(Difference("", "", virial=1.0))
+    assert TOLERANCES["float64"].holds_for(Difference("", "", 1e-12, 1e-12, None))
