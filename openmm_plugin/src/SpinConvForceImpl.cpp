@@ -93,10 +93,11 @@ void SpinConvForceImpl::check_elements() const {
 double SpinConvForceImpl::calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) {
   // Where the platform computes in this call (Reference, CPU), an energy alone costs no gradient: a third of the time. Barostats ask
   // for one, unless the integrator is a leapfrog, whose kinetic energy needs the forces.
-  // GPU platforms have called computeForce before, on a thread of their own: they find the default, with forces.
+  // GPU platforms run computeForce on a thread of their own, begun before this call. It may see either value when an energy alone is
+  // wanted, and both are right; when forces are wanted the flag never leaves true.
   with_forces_ = include_forces;
   struct Restore {
-    bool& flag;
+    std::atomic<bool>& flag;
     ~Restore() { flag = true; }
   } restore{with_forces_};
   return OpenMM::CustomCPPForceImpl::calcForcesAndEnergy(context, include_forces, include_energy, groups);
@@ -138,10 +139,11 @@ void SpinConvForceImpl::evaluate() {
   graph.source = neighbors_->source();
   graph.target = neighbors_->target();
   graph.vectors = neighbors_->vectors();
-  model_->evaluate(graph, with_forces_, result_);
+  const bool with_forces = with_forces_;   // once: see calcForcesAndEnergy
+  model_->evaluate(graph, with_forces, result_);
 
   std::fill(forces_.begin(), forces_.end(), Point{});
-  if (!with_forces_) return;
+  if (!with_forces) return;
   const double* g = result_.edge_gradients.data();
   for (int64_t e = 0; e < graph.n_edges; ++e, g += 3) {
     auto& on_target = forces_[graph.target[e]];

@@ -4,6 +4,7 @@
 
 #include <openmm/internal/CustomCPPForceImpl.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -39,7 +40,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   std::vector<int64_t> numbers_;
   std::vector<int> particles_;
   bool periodic_ = false;
-  bool with_forces_ = true;
+  std::atomic<bool> with_forces_{true};
 
   std::unique_ptr<Model> model_;
   std::unique_ptr<NeighborList> neighbors_;

@@ -17,9 +17,9 @@ from spinconv.openmm_plugin.engine import evaluate, reduced_cell
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
 
-PLATFORMS = ("Reference", "CPU")
-# Both platforms hand positions and forces of such a force through in float64; what remains is the way to nm and kJ/mol and back, and
-# the order of sums. The project's promise is 1e-8 eV an atom and 1e-7 eV/Å.
+PLATFORMS = ("Reference", "CPU", "OpenCL")
+# Reference, CPU and OpenCL in double precision hand positions and forces of such a force through in float64; what remains is the way to
+# nm and kJ/mol and back, and the order of sums. The project's promise is 1e-8 eV an atom and 1e-7 eV/Å.
 ENERGY, FORCE = 1e-10, 1e-9
 # float32 has 7 digits; forces here are of some eV/Å, energies are those of the network (the atoms' own are added in float64).
 ENERGY_FLOAT32, FORCE_FLOAT32 = 1e-5, 1e-4

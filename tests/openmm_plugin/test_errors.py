@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -120,9 +121,11 @@ def test_a_result_that_is_no_number_names_the_particle(tmp_path: Path, mm: Simpl
         context.getState(energy=True)
 
 
-def test_a_position_that_is_no_number_names_the_particle(model_file: Path, mm: SimpleNamespace) -> None:
+@pytest.mark.parametrize("platform", ["Reference", "OpenCL"])
+def test_a_position_that_is_no_number_names_the_particle(platform: str, model_file: Path, mm: SimpleNamespace) -> None:
+    # the CPU platform finds it first; OpenCL computes such a force on a thread of its own, and the exception must come over
     atoms = ethanol()
-    context = mm.context(mm.system(atoms, force(model_file, atoms.numbers)), atoms)
+    context = mm.context(mm.system(atoms, force(model_file, atoms.numbers)), atoms, platform)
     positions = atoms.positions / 10
     positions[4, 1] = np.nan
     context.setPositions(positions)
@@ -143,6 +146,13 @@ def test_a_library_that_was_not_built_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(library_module, "LIBRARY", "libNotThere.so")
     load_library.cache_clear()
     with pytest.raises(EngineUnavailable, match=r"SpinConvForce was not built: there is no libNotThere\.so"):
+        load_library()
+
+
+def test_a_missing_openmm_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openmm", None)
+    load_library.cache_clear()
+    with pytest.raises(EngineUnavailable, match="OpenMM is not installed; `pip install openmm`"):
         load_library()
 
 
