@@ -157,7 +157,16 @@ def _runs(
 def _table(runs: list[Run], model: Path) -> Table:
     steps = {run.timestep for run in runs}
     table = Table(title=f"NVE of ethanol, {runs[0].times[-1]:.3g} ps, {model}")
-    for column in ("engine", "precision", "step (fs)", "mean T (K)", "drift (meV/atom/ps)", "rms (meV/atom)", "rms / rms at half the step", "ms/step"):
+    for column in (
+        "engine",
+        "precision",
+        "step (fs)",
+        "mean T (K)",
+        "drift (meV/atom/ps)",
+        "rms (meV/atom)",
+        "rms / rms at half the step",
+        "ms/step",
+    ):
         table.add_column(column, justify="right")
     for run in runs:
         half = [r for r in runs if r[:2] == run[:2] and r.timestep == run.timestep / 2]
@@ -177,7 +186,9 @@ def _plot(runs: list[Run], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     engines = list(dict.fromkeys(run.engine for run in runs))
-    figure, axes = plt.subplots(len(engines), 1, sharex=True, sharey=True, figsize=(8, 2.8 * len(engines)), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(
+        len(engines), 1, sharex=True, sharey=True, figsize=(8, 2.8 * len(engines)), squeeze=False, layout="constrained"
+    )
     for axis, engine in zip(axes[:, 0], engines, strict=True):
         for run in runs:
             if run.engine == engine:
@@ -196,7 +207,9 @@ def main(
     engine: Annotated[list[str] | None, typer.Option(help="lammps, openmm or both.")] = None,
     quick: Annotated[bool, typer.Option(help="0.5 fs and float32 only.")] = False,
     picoseconds: Annotated[float, typer.Option(help="Length of each trajectory.")] = 10.0,
-    temperature: Annotated[float, typer.Option(help="Of the first velocities (K); about half of it stays, the bonds take the rest.")] = 600.0,
+    temperature: Annotated[
+        float, typer.Option(help="Of the first velocities (K); about half of it stays, the bonds take the rest.")
+    ] = 600.0,
     output: Annotated[Path, typer.Option(help="Folder for conservation.png and conservation.json.")] = Path("output"),
 ) -> None:
     """Run NVE of ethanol in LAMMPS and OpenMM; exit 1 if the drift is 0.05 meV/atom/ps or more."""

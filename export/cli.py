@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spinconv.export.evaluate import evaluate
+
 app = typer.Typer(
     help="SpinConv potentials for molecular dynamics: train, export to one file, run in LAMMPS, OpenMM and ASE.",
     no_args_is_help=True,
@@ -65,7 +67,9 @@ def info(
 @app.command()
 def check(
     model: ModelPath,
-    structures: Annotated[Path | None, typer.Argument(help="Structures in any format of ASE (default: small ones made on the spot).")] = None,
+    structures: Annotated[
+        Path | None, typer.Argument(help="Structures in any format of ASE (default: small ones made on the spot).")
+    ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Compare with this checkpoint in eager PyTorch too.")] = None,
     dtype: Annotated[str, typer.Option(help="Precision of all sides: float32 or float64.")] = "float64",
 ) -> None:
@@ -113,5 +117,6 @@ class _errors_in_words:  # noqa: N801  (used like a function)
             raise typer.Exit(1) from None
 
 
+app.command()(evaluate)
 for _entry in sorted(entry_points(group="spinconv.commands"), key=lambda entry: entry.name):
     app.command(name=_entry.name)(_entry.load())

@@ -9,6 +9,7 @@ import typer
 from ase.data import atomic_numbers
 from rich.console import Console
 from rich.markup import escape
+
 from spinconv.export.reader import read_model
 from spinconv.export.writer import DTYPES, METADATA_FILE
 from spinconv.potential.training.checkpoint import load_checkpoint

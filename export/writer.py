@@ -51,7 +51,9 @@ class ExportedModel(nn.Module):
         return self.model.energies(numbers, edge_index, vectors)
 
     @torch.jit.export
-    def edges(self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
+    def edges(
+        self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
+    ) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
         return self.model.edges(vectors, numbers_j, numbers_i)
 
     @torch.jit.export
@@ -63,7 +65,9 @@ class ExportedModel(nn.Module):
         return self.model.spin(k, moments, geometry, j)
 
     @torch.jit.export
-    def mix(self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> torch.Tensor:
+    def mix(
+        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
+    ) -> torch.Tensor:
         return self.model.mix(k, h, m, t, numbers_j, numbers_i)
 
     @torch.jit.export

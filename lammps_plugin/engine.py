@@ -10,6 +10,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
+
 from spinconv.export.engines import EngineResult, EngineUnavailable
 from spinconv.lammps_plugin import plugin_dir
 

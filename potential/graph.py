@@ -43,7 +43,9 @@ def build_graph(atoms: "ase.Atoms", cutoff: float, dtype: torch.dtype = torch.fl
     if not np.isfinite(atoms.positions).all():
         raise ValueError(f"`positions` must be finite, atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} is not")
     if atoms.pbc.any() and abs(np.linalg.det(_periodic_part(atoms))) < 1e-12:
-        raise ValueError(f"`cell` must have independent lattice vectors where it is periodic, got {atoms.cell.tolist()} with pbc {atoms.pbc}")
+        raise ValueError(
+            f"`cell` must have independent lattice vectors where it is periodic, got {atoms.cell.tolist()} with pbc {atoms.pbc}"
+        )
     box = atoms.cell.array if atoms.pbc.any() else np.zeros((3, 3))
     neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
     i, j, vectors = neighbors.compute(points=atoms.positions, box=box, periodic=atoms.pbc, quantities="ijD")

@@ -109,7 +109,9 @@ class HarmonicSpinConv(nn.Module):
         """The same as `energies`."""
         return self.energies(numbers, edge_index, vectors)
 
-    def edges(self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
+    def edges(
+        self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
+    ) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
         """Geometry, distance features t [n_edges, channels] and initial messages m [n_edges, channels]."""
         with record_function("edges"):
             distances = safe_norm(vectors)  # (n_edges,)
@@ -142,7 +144,9 @@ class HarmonicSpinConv(nn.Module):
                     h = block.convolution(signal)
             return h
 
-    def mix(self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> torch.Tensor:
+    def mix(
+        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
+    ) -> torch.Tensor:
         """The messages after block k: m + what the block adds; the first block has no residual, [n_edges, channels]."""
         with record_function("mix"):
             pair = self._pair(numbers_j, numbers_i)

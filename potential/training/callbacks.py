@@ -11,6 +11,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
 from spinconv.potential.training.history import Record, append_history, draw_history, read_history, write_history
 
 

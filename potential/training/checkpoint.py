@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.harmonic import HarmonicSpinConv
 

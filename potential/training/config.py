@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from ase.data import atomic_numbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+
 from spinconv.potential.config import ModelConfig
 
 

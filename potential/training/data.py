@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
 from spinconv.potential.graph import Graph, batch_graphs, build_graph
 from spinconv.potential.training.frames import DataError, Frame
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 CLOSEST = 0.1  # Å; nearer atoms are a mistake in the file, whatever the method
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from rich.table import Table
+
 from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.training.data import GraphDataset, Once, loader, on_device
 from spinconv.potential.training.frames import Frame, check_elements

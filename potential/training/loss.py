@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from spinconv.potential.gradients import Evaluation
 from spinconv.potential.training.config import Loss
 from spinconv.potential.training.data import Batch

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 from ase.data import chemical_symbols
+
 from spinconv.potential.gradients import Evaluation
 from spinconv.potential.training.data import Batch
 

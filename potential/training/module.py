@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning
 import torch
+
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.harmonic import HarmonicSpinConv

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
 from spinconv.potential.training.evaluation import EvaluationResult
 
 MOST = 20_000  # points of a panel; more make the picture no clearer

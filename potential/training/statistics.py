@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
+
 from spinconv.potential.training.data import GraphDataset
 from spinconv.potential.training.frames import DataError, Frame
 

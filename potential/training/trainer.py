@@ -19,6 +19,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
+
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.callbacks import BestAndLast, Clock, Display, HistoryLog

@@ -8,9 +8,9 @@ from pathlib import Path
 import ase.io
 import pytest
 import torch
-from models import ELEMENTS, SHIPPED_CHECKPOINT, random_model
 from structures import ethanol
 
+from models import ELEMENTS, SHIPPED_CHECKPOINT, random_model
 from spinconv.export import export_model
 from spinconv.export.check import TOLERANCES, Difference
 from spinconv.potential import ModelConfig

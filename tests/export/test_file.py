@@ -8,9 +8,9 @@ from pathlib import Path
 import ase
 import pytest
 import torch
-from models import ELEMENTS, random_model
 from structures import STRUCTURES
 
+from models import ELEMENTS, random_model
 from spinconv.export import export_model, read_model
 from spinconv.export.writer import METADATA_FILE
 from spinconv.potential import ModelConfig, build_graph, energy_and_forces
@@ -111,7 +111,10 @@ def damaged(path: Path, target: Path) -> Path:
         (truncated, "must be a model file written by `spinconv export`; torch could not read it"),
         (lambda path, target: target.write_text("x") and target, "must be a model file written by `spinconv export`"),
         (other_torchscript, "got a TorchScript file without spinconv.json"),
-        (lambda path, target: changed_metadata(path, target, format_version=3), "was written for format 3, this spinconv reads 1; export it again"),
+        (
+            lambda path, target: changed_metadata(path, target, format_version=3),
+            "was written for format 3, this spinconv reads 1; export it again",
+        ),
         (lambda path, target: changed_metadata(path, target, kind="grid"), "holds a model of kind 'grid', this spinconv knows harmonic"),
         (damaged, "is damaged: its weights do not have the hash written in it"),
     ],

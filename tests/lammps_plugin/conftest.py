@@ -12,12 +12,12 @@ import ase
 import numpy as np
 import pytest
 from ase.data import chemical_symbols
+
+from models import ELEMENTS, random_model
 from spinconv.export import export_model
 from spinconv.export.engines import EngineUnavailable
 from spinconv.lammps_plugin.engine import box_of, open_lammps, place_atoms
 from spinconv.potential import ModelConfig
-
-from models import ELEMENTS, random_model
 
 WEIGHTS_TIMES = 2.0
 """Forces of some 0.1 eV/Å; at 3 they are a million times that, at 1 hardly anything depends on the geometry."""

@@ -7,9 +7,10 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, with_calculator
+
 from spinconv.export import SpinConvCalculator
 from spinconv.lammps_plugin.engine import box_of, evaluate
-from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, with_calculator
 
 # Everything is float64 on both sides; what remains is the rotation of the cell and the order of sums. The project's promise is
 # 1e-8 eV an atom and 1e-7 eV/Å.

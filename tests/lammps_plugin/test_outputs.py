@@ -6,8 +6,9 @@ from typing import Any
 import ase
 import numpy as np
 import pytest
-from spinconv.export import SpinConvCalculator
 from structures import cluster, ethanol, rattled_fcc, triclinic, water_box, with_calculator
+
+from spinconv.export import SpinConvCalculator
 
 SUM = 1e-12  # relative: the order of a sum of a few hundred numbers
 VIRIAL = "compute virial all pressure NULL virial"

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structures import ethanol, with_calculator
+
 from spinconv.export import SpinConvCalculator
 from spinconv.lammps_plugin import plugin_dir
-from structures import ethanol, with_calculator
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "lammps" / "ethanol_nve"

@@ -6,9 +6,9 @@ import ase
 import numpy as np
 import pytest
 import torch
-from models import SHIPPED_CHECKPOINT, random_model, trained_model
 from structures import STRUCTURES, cluster, collinear, dimer, ethanol, fcc, on_axes, rattled_fcc, slab_with_adsorbate, triclinic, water_box
 
+from models import SHIPPED_CHECKPOINT, random_model, trained_model
 from spinconv.potential import Evaluation, HarmonicSpinConv, batch_graphs, build_graph, energy_and_forces
 
 Transform = Callable[[ase.Atoms], ase.Atoms]

@@ -38,10 +38,14 @@ def test_harmonics_are_orthonormal_on_the_sphere(harmonics: Harmonics) -> None:
     z, weights = np.polynomial.legendre.leggauss(LMAX + 1)
     longitude = np.arange(2 * LMAX + 2) * np.pi / (LMAX + 1)
     radius = np.sqrt(1 - z**2)
-    points = np.stack([np.outer(radius, np.cos(longitude)), np.outer(radius, np.sin(longitude)), np.outer(z, np.ones_like(longitude))], axis=-1)
+    points = np.stack(
+        [np.outer(radius, np.cos(longitude)), np.outer(radius, np.sin(longitude)), np.outer(z, np.ones_like(longitude))], axis=-1
+    )
     values = harmonics(torch.from_numpy(points.reshape(-1, 3)))
     quadrature = torch.from_numpy(np.repeat(weights / 2 / len(longitude), len(longitude)))
-    torch.testing.assert_close(values.T @ (values * quadrature[:, None]), torch.eye(n_harmonics(LMAX), dtype=torch.float64), atol=1e-13, rtol=0)
+    torch.testing.assert_close(
+        values.T @ (values * quadrature[:, None]), torch.eye(n_harmonics(LMAX), dtype=torch.float64), atol=1e-13, rtol=0
+    )
 
 
 def test_sum_of_squares_of_a_degree_is_constant(harmonics: Harmonics) -> None:

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Sets everything up and runs the main job: the shipped ethanol model drives LAMMPS and OpenMM, and energy is conserved.
+set -euo pipefail
+. "$(dirname "$0")/setup.sh"
+spinconv info models/ethanol/model.pt
+exec python benchmarks/conservation.py --quick "$@"
