@@ -4,7 +4,7 @@
 import ctypes
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import ase
 import numpy as np
@@ -14,9 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinconv.export.engines import EngineResult, EngineUnavailable
 from spinconv.lammps_plugin import plugin_dir
 
-if TYPE_CHECKING:
-    from lammps import lammps
-
+Lammps = Any  # the module has no types
 PADDING = 1.0  # Å beyond the outermost atoms, in directions that are not periodic
 
 
@@ -37,18 +35,20 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     Any cell, any boundaries, atoms anywhere. Raises EngineUnavailable where LAMMPS or the plugin is missing, ValueError with LAMMPS'
     own words where it refuses.
     """
+    import torch
+
+    n_threads = torch.get_num_threads()
     engine = open_lammps()
     try:
         return _evaluate(engine, model_path, atoms, dtype)
-    except EngineUnavailable:
-        raise
     except Exception as error:  # the module raises plain Exception
         raise ValueError(str(error).split("\n")[0]) from error
     finally:
         engine.close()
+        torch.set_num_threads(n_threads)  # LAMMPS has set it for the whole process
 
 
-def open_lammps() -> "lammps":
+def open_lammps() -> Lammps:
     """A silent LAMMPS that knows `pair_style spinconv`; close it after use."""
     library = Path(plugin_dir()) / "spinconvplugin.so"
     if not library.is_file():
@@ -106,7 +106,7 @@ def _complete(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return complete
 
 
-def _evaluate(engine: "lammps", model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     box = box_of(atoms)
     numbers = sorted(set(atoms.numbers.tolist()))
     place_atoms(engine, atoms, box)
@@ -127,7 +127,7 @@ def _evaluate(engine: "lammps", model_path: str, atoms: ase.Atoms, dtype: str) -
     return EngineResult(engine.get_thermo("pe"), forces, stress)
 
 
-def place_atoms(engine: "lammps", atoms: ase.Atoms, box: Box) -> None:
+def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box) -> None:
     """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers."""
     (lx, _, _), (xy, ly, _), (xz, yz, lz) = box.edges.tolist()
     low = box.origin.tolist()
@@ -154,7 +154,7 @@ def place_atoms(engine: "lammps", atoms: ase.Atoms, box: Box) -> None:
         raise ValueError(f"LAMMPS took {n_made} of {len(atoms)} atoms")
 
 
-def _stress(engine: "lammps", box: Box) -> np.ndarray:
+def _stress(engine: Lammps, box: Box) -> np.ndarray:
     """From the virial part of the pressure, xx yy zz xy xz yz in bar, to ASE's sign, order, axes and unit."""
     from lammps import LMP_STYLE_GLOBAL, LMP_TYPE_VECTOR
 

@@ -7,6 +7,7 @@ import ase
 import ase.build
 import numpy as np
 import pytest
+import torch
 from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, with_calculator
 
 from spinconv.export import SpinConvCalculator
@@ -102,6 +103,22 @@ def test_lattice_vectors_must_be_independent() -> None:
     atoms = ase.Atoms("Cu", cell=[[3, 0, 0], [6, 0, 0], [0, 0, 3]], pbc=True)
     with pytest.raises(ValueError, match="`cell` must have independent lattice vectors where it is periodic"):
         box_of(atoms)
+
+
+def test_the_settings_of_torch_stay_as_they_are(model_file: Path) -> None:
+    n_threads, optimize = torch.get_num_threads(), torch._C._get_graph_executor_optimize()
+    strategy = torch.jit.set_fusion_strategy([("STATIC", 1)])
+    try:
+        torch.set_num_threads(2)
+        torch._C._set_graph_executor_optimize(True)
+        evaluate(str(model_file), ethanol(), "float64")
+        assert torch.get_num_threads() == 2
+        assert torch._C._get_graph_executor_optimize()
+        assert torch.jit.set_fusion_strategy(strategy) == [("STATIC", 1)]
+    finally:
+        torch.jit.set_fusion_strategy(strategy)
+        torch.set_num_threads(n_threads)
+        torch._C._set_graph_executor_optimize(optimize)
 
 
 def test_the_engine_says_what_lammps_says(model_file: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from structures import cluster, ethanol, rattled_fcc, triclinic, water_box, with_calculator
 
 from spinconv.export import SpinConvCalculator
+from spinconv.export.reader import read_model
 
 SUM = 1e-12  # relative: the order of a sum of a few hundred numbers
 VIRIAL = "compute virial all pressure NULL virial"
@@ -142,6 +143,20 @@ def test_two_models_in_one_hybrid_add(lmp: Any, model_file: Path, other_model_fi
     np.testing.assert_allclose(both[1], one[1] + two[1], rtol=0, atol=SUM * np.abs(both[1]).max())
 
 
+def test_hybrid_scaled_scales(lmp: Any, model_file: Path, other_model_file: Path) -> None:
+    atoms = water_box()
+    one, two = (alone(lmp, atoms, f"pair_style spinconv {file}", "pair_coeff * * {elements}") for file in (model_file, other_model_file))
+    mixed = alone(
+        lmp,
+        atoms,
+        f"pair_style hybrid/scaled 0.25 spinconv {model_file} 0.75 spinconv {other_model_file}",
+        "pair_coeff * * spinconv 1 {elements}",
+        "pair_coeff * * spinconv 2 {elements}",
+    )
+    for k in (0, 1, 2):
+        np.testing.assert_allclose(mixed[k], 0.25 * one[k] + 0.75 * two[k], rtol=0, atol=SUM * np.abs(mixed[k]).max())
+
+
 def test_types_that_are_null_are_not_there(lmp: Any, model_file: Path) -> None:
     atoms = cluster(30)
     is_part = atoms.numbers != 6
@@ -207,7 +222,7 @@ def test_an_isolated_atom_has_its_reference_energy(lmp: Any, model_file: Path) -
     atoms = ase.Atoms("O")
     start(lmp, atoms, model_file)
     lmp("run 0 post no")
-    assert lmp.energy == pytest.approx(-13.5 * 8**2, rel=SUM)
+    assert lmp.energy == pytest.approx(read_model(model_file).metadata["reference_energies"]["O"], rel=SUM)
     assert (lmp.forces == 0).all()
 
 
