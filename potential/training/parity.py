@@ -30,6 +30,7 @@ def draw_parity(path: Path, result: EvaluationResult, title: str) -> None:
         axes.set_xlabel(f"reference {name} ({unit})")
         axes.set_ylabel(f"predicted ({unit})")
         axes.set_title(f"MAE {1000 * np.abs(predicted - reference).mean():.3g} m{unit}", fontsize="medium")
+        axes.locator_params(axis="x", nbins=4)
         axes.set_aspect("equal", adjustable="datalim")
     figure.suptitle(title)
     figure.savefig(path, dpi=130)
