@@ -1,0 +1,136 @@
+import pytest
+import yaml
+from spinconv.potential.config import ModelConfig
+from spinconv.potential.training.config import ConfigError, config_keys, model_config, read_config
+
+GOOD = {"data": {"train": "train.xyz"}, "max_epochs": 3}
+
+
+def written(tmp_path, text) -> str:
+    path = tmp_path / "ethanol.yaml"
+    path.write_text(text if isinstance(text, str) else yaml.safe_dump(text))
+    return path
+
+
+def test_the_shortest_config_is_data_and_a_length(tmp_path):
+    config = read_config(written(tmp_path, GOOD))
+    assert config.data.train == "train.xyz"
+    assert config.reference_energies.least_squares
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"model": {"lmax": "three"}}, "ethanol.yaml: `model.lmax` must be a whole number, got 'three'"),
+        ({"model": {"lmax": True}}, "ethanol.yaml: `model.lmax` must be a whole number, got True"),
+        ({"model": {"lmaxx": 3}}, "ethanol.yaml: `model.lmaxx` is not a known key; did you mean `lmax`?"),
+        ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
+        ({"data": {}}, "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file."),
+        ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
+        ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),
+        ({"batch_size": 2.5}, "ethanol.yaml: `batch_size` must be a whole number, got 2.5"),
+        ({"ema_decay": 1.0}, "ethanol.yaml: `ema_decay` must be below 1.0, got 1.0"),
+        ({"dtype": "half"}, "ethanol.yaml: `dtype` must be one of float32 or float64, got 'half'"),
+        ({"loss": {"type": "l2"}}, "ethanol.yaml: `loss.type` must be one of mse, mae or huber, got 'l2'"),
+        ({"loss": [1, 2]}, "ethanol.yaml: `loss` must be a section of keys and values, got [1, 2]"),
+        ({"loss": {"energy_weight": 0, "forces_weight": 0}}, "ethanol.yaml: `loss` needs `energy_weight` or `forces_weight` above 0"),
+        ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs` or `max_steps`"),
+        ({"max_epochs": None, "max_time": "2h"}, "ethanol.yaml: needs `max_epochs` or `max_steps` (the cosine schedule has to know its length)"),
+        ({"max_time": "soon"}, "ethanol.yaml: `max_time` must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00, got 'soon'"),
+        (
+            {"data": {"train": "t.xyz", "validation": 1.5}},
+            "ethanol.yaml: `data.validation` must be a file, a number of frames (1 or more) or a fraction between 0 and 1, got 1.5",
+        ),
+        ({"data": {"train": 5}}, "ethanol.yaml: `data.train` must be text, got 5"),
+        (
+            {"data": {"train": "t.xyz", "units": "kcal"}},
+            "ethanol.yaml: `data.units.energy` must be one of eV, kcal/mol, kJ/mol or Hartree, got 'kcal'",
+        ),
+        ({"reference_energies": {"H": "x"}}, "ethanol.yaml: `reference_energies.values.H` must be a number, got 'x'"),
+        (
+            {"reference_energies": {}},
+            "ethanol.yaml: `reference_energies` must be a file of isolated atoms, energies as {H: -13.6}, or least_squares",
+        ),
+    ],
+)
+def test_a_bad_key_is_refused_with_a_sentence(tmp_path, changes, sentence):
+    with pytest.raises(ConfigError) as error:
+        read_config(written(tmp_path, {**GOOD, **changes}))
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "must hold keys and values such as `data:`, got nothing"),
+        ("- 1\n- 2", "must hold keys and values such as `data:`, got list"),
+        ("data: {train: [", "this is not YAML"),
+        ("seed: 1\nseed: 2", "`seed` stands twice"),
+    ],
+)
+def test_what_is_no_config_is_refused(tmp_path, text, sentence):
+    with pytest.raises(ConfigError, match="ethanol.yaml: ") as error:
+        read_config(written(tmp_path, text))
+    assert sentence in str(error.value)
+
+
+def test_a_missing_config_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="there is no such file"):
+        read_config(tmp_path / "nothing.yaml")
+
+
+def test_every_wrong_key_is_named_at_once(tmp_path):
+    with pytest.raises(ConfigError) as error:
+        read_config(written(tmp_path, {**GOOD, "seed": "x", "devices": "y"}))
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_numbers_are_those_of_yaml_1_2_and_no_is_nobelium(tmp_path):
+    config = read_config(
+        written(tmp_path, "data: {train: t.xyz}\nmax_epochs: 1\noptimizer: {learning_rate: 1e-3}\nreference_energies: {No: -1, N: -2.5}")
+    )
+    assert config.optimizer.learning_rate == 1e-3
+    assert config.reference_energies.values == {"No": -1.0, "N": -2.5}
+
+
+def test_short_forms_mean_the_long_ones(tmp_path):
+    def references(value):
+        return read_config(written(tmp_path, {**GOOD, "reference_energies": value})).reference_energies
+
+    assert references("atoms.xyz") == references({"isolated_atoms": "atoms.xyz"})
+    assert references({"H": -13.6}) == references({"values": {"H": -13.6}})
+    assert references("least_squares") == references({"least_squares": True})
+    units = read_config(written(tmp_path, {**GOOD, "data": {"train": "t.xyz", "units": "kcal/mol"}})).data.units
+    assert (units.energy, units.length) == ("kcal/mol", "Angstrom")
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5 h", 5400), ("2d", 172800), ("01:02:03", 3723), ("60", 60)])
+def test_times_are_read(tmp_path, text, seconds):
+    assert read_config(written(tmp_path, GOOD), [f"max_time={text}"]).max_time == seconds
+
+
+def test_changes_are_laid_over_the_file(tmp_path):
+    config = read_config(written(tmp_path, GOOD), ["model.lmax=4", "seed=7", "data.validation=5"])
+    assert (config.model["lmax"], config.seed, config.data.validation) == (4, 7, 5)
+    with pytest.raises(ConfigError, match="--set wants KEY=VALUE, got 'seed'"):
+        read_config(written(tmp_path, GOOD), ["seed"])
+
+
+def test_the_model_takes_its_elements_from_the_data_or_the_config(tmp_path):
+    config = read_config(written(tmp_path, {**GOOD, "model": {"lmax": 2}}))
+    assert model_config(config, [1, 8], "x.yaml") == ModelConfig(elements=(1, 8), lmax=2)
+    config = read_config(written(tmp_path, {**GOOD, "model": {"elements": ["O", "H", "C"]}}))
+    assert model_config(config, [1, 8], "x.yaml").elements == (1, 6, 8)
+
+
+def test_the_models_own_refusals_name_the_file(tmp_path):
+    config = read_config(written(tmp_path, {**GOOD, "model": {"cutoff": -6.0}}))
+    with pytest.raises(ConfigError, match=r"x.yaml: section `model`: `cutoff` must be positive"):
+        model_config(config, [1], "x.yaml")
+    config = read_config(written(tmp_path, {**GOOD, "model": {"elements": ["Xy"]}}))
+    with pytest.raises(ConfigError, match=r"x.yaml: `model.elements` must be chemical symbols, got 'Xy'"):
+        model_config(config, [1], "x.yaml")
+
+
+def test_every_key_has_a_sentence():
+    assert all(description and description.endswith(".") for _, _, _, description in config_keys())

@@ -1,0 +1,173 @@
+import ase.db
+import ase.io
+import numpy as np
+import pytest
+from ase import units
+from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, fingerprint, read_frames, split
+
+KCAL = units.kcal / units.mol
+
+
+def write_npz(path, clusters, **change):
+    """Frames of the first composition in MD17's layout, kcal/mol."""
+    same = clusters[::2]
+    arrays = {
+        "z": same[0].numbers,
+        "R": np.array([atoms.positions for atoms in same]),
+        "E": np.array([[atoms.get_potential_energy() / KCAL] for atoms in same]),
+        "F": np.array([atoms.get_forces() / KCAL for atoms in same]),
+    }
+    np.savez(path, **{**arrays, **change})
+    return same
+
+
+def write_lines(path, labels: str, rows: list[str], properties: str = "species:S:1:pos:R:3:forces:R:3"):
+    path.write_text("\n".join([str(len(rows)), f'Properties={properties} {labels} pbc="F F F"', *rows]) + "\n")
+
+
+def test_md17_archives_agree_with_extxyz(tmp_path, clusters):
+    same = write_npz(tmp_path / "md17.npz", clusters)
+    ase.io.write(tmp_path / "same.xyz", same)
+    archive, text = read_frames(tmp_path / "md17.npz"), read_frames(tmp_path / "same.xyz")
+    assert "kcal/mol" in archive.units
+    assert "z R E F" in archive.units
+    assert "in eV" in text.units
+    for a, b in zip(archive.frames, text.frames, strict=True):
+        np.testing.assert_allclose(a.energy, b.energy, rtol=1e-12)
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-7)  # extxyz writes eight decimals
+        np.testing.assert_allclose(a.atoms.positions, b.atoms.positions, atol=1e-7)
+
+
+def test_declared_units_are_converted(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[:2])
+    plain = read_frames(tmp_path / "t.xyz").frames[0]
+    declared = read_frames(tmp_path / "t.xyz", "Hartree", "Bohr").frames[0]
+    assert declared.energy == pytest.approx(plain.energy * units.Hartree)
+    np.testing.assert_allclose(declared.atoms.positions, plain.atoms.positions * units.Bohr)
+    np.testing.assert_allclose(declared.forces, plain.forces * units.Hartree / units.Bohr)
+
+
+def test_declared_units_win_over_the_layout_but_not_over_the_file(tmp_path, clusters):
+    write_npz(tmp_path / "md17.npz", clusters)
+    assert "in eV" in read_frames(tmp_path / "md17.npz", "eV").units
+    write_npz(tmp_path / "sgdml.npz", clusters, e_unit="kcal/mol", r_unit="Ang")
+    assert "stated in the file" in read_frames(tmp_path / "sgdml.npz").units
+    with pytest.raises(DataError, match="the file says its unit is kcal/mol, the config says eV"):
+        read_frames(tmp_path / "sgdml.npz", "eV")
+
+
+def test_ase_databases_agree_with_extxyz(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[:3])
+    with ase.db.connect(tmp_path / "t.db") as database:
+        for atoms in clusters[:3]:
+            database.write(atoms)
+    for a, b in zip(read_frames(tmp_path / "t.db").frames, read_frames(tmp_path / "t.xyz").frames, strict=True):
+        assert a.energy == pytest.approx(b.energy)
+        np.testing.assert_allclose(a.forces, b.forces, atol=1e-7)
+
+
+def test_databases_that_state_their_units_are_converted(tmp_path, clusters):
+    with ase.db.connect(tmp_path / "t.db") as database:
+        atoms = clusters[0].copy()
+        database.write(atoms, data={"U0": np.array([-2.0]), "F": np.zeros((4, 3))})
+        database.metadata = {"_property_unit_dict": {"U0": "Ha"}, "_distance_unit": "Ang"}
+    file = read_frames(tmp_path / "t.db", keys=Keys("U0", "F"))
+    assert file.frames[0].energy == pytest.approx(-2 * units.Hartree)
+
+
+def test_stress_is_read_in_every_form(tmp_path):
+    atoms = ase.Atoms("Cu2", [(0, 0, 0), (1.8, 1.8, 0)], cell=[4, 5, 6], pbc=True)
+    stress = np.array([[1.0, 0.1, 0.2], [0.1, 2.0, 0.3], [0.2, 0.3, 3.0]])
+    atoms.info = {"energy_": -1.0, "full": stress, "voigt": stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]}
+    atoms.arrays["forces_"] = np.zeros((2, 3))
+    ase.io.write(tmp_path / "t.xyz", atoms)
+    for key in ("full", "voigt"):
+        np.testing.assert_allclose(read_frames(tmp_path / "t.xyz", keys=Keys("energy_", "forces_", key)).frames[0].stress, stress)
+    atoms.info["virial"] = -stress * atoms.get_volume()
+    ase.io.write(tmp_path / "v.xyz", atoms)
+    np.testing.assert_allclose(read_frames(tmp_path / "v.xyz", keys=Keys("energy_", "forces_")).frames[0].stress, stress)
+
+
+GOOD = ["H 0 0 0 0 0 0", "H 0 0 0.74 0 0 0"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "sentence"),
+    [
+        ("", GOOD, "bad.xyz, frame 0: has no energy (`energy`); name the right one in `data.energy_key`; the frame has forces"),
+        ("energy=nan", GOOD, "bad.xyz, frame 0: energy: not a finite number"),
+        ("energy=-1.0", ["H 0 0 0 0 0 0", "H 0 0 nan 0 0 0"], "bad.xyz, frame 0: positions: not a finite number"),
+        ("energy=-1.0", ["H 0 0 0 0 0 0", "H 0 0 0.7 0 inf 0"], "bad.xyz, frame 0: forces: not a finite number"),
+    ],
+)
+def test_a_bad_frame_is_refused_with_its_name(tmp_path, labels, rows, sentence):
+    write_lines(tmp_path / "bad.xyz", labels, rows)
+    with pytest.raises(DataError) as error:
+        read_frames(tmp_path / "bad.xyz")
+    assert str(error.value) == sentence
+
+
+def test_frames_without_forces_are_refused_unless_only_energies_are_learned(tmp_path):
+    write_lines(tmp_path / "bad.xyz", "energy=-1.0", ["H 0 0 0", "H 0 0 0.7"], "species:S:1:pos:R:3")
+    with pytest.raises(DataError) as error:
+        read_frames(tmp_path / "bad.xyz")
+    assert str(error.value) == "bad.xyz, frame 0: has no forces (`forces`); name the right ones in `data.forces_key`"
+    assert read_frames(tmp_path / "bad.xyz", forces_needed=False).frames[0].forces is None
+
+
+def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[:3])
+    with (tmp_path / "t.xyz").open("a") as file:
+        file.write("1\nProperties=species:S:1:pos:R:3 energy=-1\nH 0 0 0\n")
+    with pytest.raises(DataError, match="t.xyz, frame 3: has no forces"):
+        read_frames(tmp_path / "t.xyz")
+
+
+def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[0])
+    with pytest.raises(DataError, match=r"t.xyz, frame 0: has no stress \(`stress`\), which `loss.stress_weight` asks for"):
+        read_frames(tmp_path / "t.xyz", stress_needed=True)
+
+
+def test_a_bad_file_is_refused(tmp_path, clusters):
+    (tmp_path / "empty.xyz").touch()
+    (tmp_path / "text.xyz").write_text("these are no frames\n")
+    np.savez(tmp_path / "odd.npz", a=np.zeros(3))
+    write_npz(tmp_path / "short.npz", clusters, E=np.zeros(2))
+    for name, sentence in (
+        ("nothing.xyz", "there is no such file"),
+        ("empty.xyz", "the file is empty"),
+        ("text.xyz", "cannot be read"),
+        ("odd.npz", r"has the arrays a; known npz layouts are \(z R E F\)"),
+        ("short.npz", r"`E` must hold one energy per frame \(12\), got 2"),
+    ):
+        with pytest.raises(DataError, match=f"{name}: {sentence}"):
+            read_frames(tmp_path / name)
+
+
+def test_an_unknown_element_is_refused(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[:2])
+    frames = read_frames(tmp_path / "t.xyz").frames
+    assert elements_of(frames) == [13, 29]
+    check_elements(frames, [13, 29], "the model")
+    with pytest.raises(DataError) as error:
+        check_elements(frames, [1, 29], "the model")
+    assert str(error.value) == "t.xyz, frame 0: has the element Al, the model knows H Cu"
+
+
+def test_a_split_loses_no_frame_and_depends_on_its_seed(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters)
+    frames = read_frames(tmp_path / "t.xyz").frames
+    train, validation = split(frames, 5, seed=0)
+    assert (len(train), len(validation)) == (19, 5)
+    assert {f.name for f in train} | {f.name for f in validation} == {f.name for f in frames}
+    assert fingerprint(train) == fingerprint(split(frames, 5, seed=0)[0])
+    assert fingerprint(train) != fingerprint(split(frames, 5, seed=1)[0])
+
+
+def test_the_fingerprint_sees_every_number(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters[:1])
+    (frame,) = read_frames(tmp_path / "t.xyz").frames
+    forces = frame.forces.copy()
+    forces[2, 1] += 1e-8
+    assert fingerprint([frame]) != fingerprint([frame._replace(forces=forces)])

@@ -1,0 +1,54 @@
+import ase
+import numpy as np
+import pytest
+import torch
+from spinconv.potential.training.data import GraphDataset
+from spinconv.potential.training.frames import DataError, Frame
+from spinconv.potential.training.statistics import average_neighbors, check_references, force_rms, given_energies, isolated_atoms, shift, statistics
+
+
+def frame_of(symbols: str, energy: float, force: float = 1.0) -> Frame:
+    n_atoms = len(ase.Atoms(symbols))
+    atoms = ase.Atoms(symbols, [(1.5 * k, 0, 0) for k in range(n_atoms)])
+    return Frame(atoms, energy, np.full((n_atoms, 3), force), None, f"{symbols}.xyz, frame 0")
+
+
+def test_least_squares_finds_the_energies_of_a_sum_of_atoms():
+    truth = {1: -13.0, 8: -430.0}
+    frames = [frame_of(s, sum(truth[z] for z in ase.Atoms(s).numbers)) for s in ("H2O", "H2", "O2", "HO", "H2O2")]
+    found = shift(frames, [1, 8], np.zeros(2))
+    np.testing.assert_allclose(found, [-13.0, -430.0], rtol=1e-10)
+
+
+def test_for_a_single_composition_every_element_shares_the_binding_energy_alike():
+    alone = np.array([-13.0, -430.0])
+    frames = [frame_of("H2O", -456.0 - 9.0 + noise) for noise in (-0.1, 0.0, 0.1)]
+    np.testing.assert_allclose(shift(frames, [1, 8], alone), [-3.0, -3.0], atol=1e-10)
+
+
+def test_statistics_are_the_given_energies_the_force_rms_and_the_mean_number_of_neighbours():
+    frames = [frame_of("H2", -27.0, force=2.0), frame_of("H3", -41.0, force=1.0)]
+    graphs = GraphDataset(frames, 2.0, torch.float64)  # 1.5 Å apart: chains with 2 and 4 edges
+    found = statistics(frames, graphs, [1], {1: -13.5}, fit=False)
+    assert found.reference_energies == [-13.5]
+    assert found.scale == force_rms(frames) == pytest.approx(np.sqrt((2 * 4 + 3 * 1) / 5))
+    assert found.average_neighbors == average_neighbors(graphs) == pytest.approx(6 / 5)
+
+
+def test_the_scale_is_never_zero():
+    assert force_rms([frame_of("H2", -1.0, force=0.0)]) == 1.0
+
+
+def test_a_missing_reference_energy_is_refused():
+    frames = [frame_of("H", -13.6), frame_of("H2O", -470.0)]
+    with pytest.raises(DataError, match="alone.xyz: has no frame of a single O atom, an element of the training frames"):
+        isolated_atoms(frames, [1, 8], "alone.xyz")
+    with pytest.raises(DataError, match="c.yaml: `reference_energies` lacks O atom"):
+        given_energies({1: -13.6}, [1, 8], "c.yaml")
+    assert isolated_atoms(frames, [1], "alone.xyz") == {1: -13.6}
+
+
+def test_energies_in_other_units_than_the_references_are_refused():
+    with pytest.raises(DataError, match=r"H2.xyz, frame 0: its energy is -300 eV per atom away from the reference energies"):
+        check_references([frame_of("H2", -627.0)], [1], [-13.5])
+    check_references([frame_of("H2", -32.0)], [1], [-13.5])
