@@ -40,5 +40,5 @@ def train(
         console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     except SystemExit:  # Lightning's way to leave after Ctrl-C
-        console.print(f"Interrupted; `spinconv train {config} --resume` goes on after the last complete epoch.", highlight=False)
+        console.print("Interrupted; the same command with --resume goes on after the last complete epoch.", highlight=False)
         raise typer.Exit(130) from None

@@ -1,5 +1,6 @@
 import pytest
 import yaml
+
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.training.config import ConfigError, config_keys, model_config, read_config
 
@@ -25,7 +26,10 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"lmax": True}}, "ethanol.yaml: `model.lmax` must be a whole number, got True"),
         ({"model": {"lmaxx": 3}}, "ethanol.yaml: `model.lmaxx` is not a known key; did you mean `lmax`?"),
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
-        ({"data": {}}, "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file."),
+        (
+            {"data": {}},
+            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.",
+        ),
         ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
         ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),
         ({"batch_size": 2.5}, "ethanol.yaml: `batch_size` must be a whole number, got 2.5"),
@@ -35,7 +39,10 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"loss": [1, 2]}, "ethanol.yaml: `loss` must be a section of keys and values, got [1, 2]"),
         ({"loss": {"energy_weight": 0, "forces_weight": 0}}, "ethanol.yaml: `loss` needs `energy_weight` or `forces_weight` above 0"),
         ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs` or `max_steps`"),
-        ({"max_epochs": None, "max_time": "2h"}, "ethanol.yaml: needs `max_epochs` or `max_steps` (the cosine schedule has to know its length)"),
+        (
+            {"max_epochs": None, "max_time": "2h"},
+            "ethanol.yaml: needs `max_epochs` or `max_steps` (the cosine schedule has to know its length)",
+        ),
         ({"max_time": "soon"}, "ethanol.yaml: `max_time` must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00, got 'soon'"),
         (
             {"data": {"train": "t.xyz", "validation": 1.5}},

@@ -2,6 +2,7 @@ import ase
 import numpy as np
 import pytest
 import torch
+
 from spinconv.potential.graph import build_graph
 from spinconv.potential.training.data import BatchStream, GraphDataset, Once, labelled_graph
 from spinconv.potential.training.frames import DataError, Frame

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from spinconv.potential.gradients import Evaluation
 from spinconv.potential.graph import Graph
 from spinconv.potential.training.config import Loss

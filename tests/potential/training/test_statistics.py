@@ -2,9 +2,18 @@ import ase
 import numpy as np
 import pytest
 import torch
+
 from spinconv.potential.training.data import GraphDataset
 from spinconv.potential.training.frames import DataError, Frame
-from spinconv.potential.training.statistics import average_neighbors, check_references, force_rms, given_energies, isolated_atoms, shift, statistics
+from spinconv.potential.training.statistics import (
+    average_neighbors,
+    check_references,
+    force_rms,
+    given_energies,
+    isolated_atoms,
+    shift,
+    statistics,
+)
 
 
 def frame_of(symbols: str, energy: float, force: float = 1.0) -> Frame:

@@ -1,0 +1,101 @@
+import json
+
+import ase
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase.calculators.singlepoint import SinglePointCalculator
+from structures import ethanol, water_box
+from typer import Typer
+from typer.testing import CliRunner
+
+from spinconv.export import SpinConvCalculator
+from spinconv.export.evaluate import evaluate
+from spinconv.export.writer import export_model
+from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.training.checkpoint import KEY, model_state
+
+CONFIG = ModelConfig(elements=(1, 6, 8), cutoff=4.0, lmax=2, channels=8, group=4, n_blocks=2, n_bases=2, n_radial=8)
+
+
+def command(*arguments: object):
+    app = Typer()
+    app.command()(evaluate)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A checkpoint and a model file of the same random model, and frames whose labels are 0.1 eV, 0.2 eV/Å and 0.003 eV/Å³ off."""
+    torch.manual_seed(0)
+    model = HarmonicSpinConv(CONFIG, [-13.0, -1030.0, -2040.0], 1.3, 12.0).double()
+    torch.save({KEY: {**model_state(model, CONFIG, model.state_dict()), "training": {}}}, tmp_path / "best.ckpt")
+    export_model(model, CONFIG, tmp_path / "model.pt", dtype="float64")
+    frames, signs = [], np.random.default_rng(0)
+    for atoms in (ethanol(0), ethanol(1), water_box()):
+        atoms.calc = SpinConvCalculator(tmp_path / "model.pt")
+        results = {"energy": atoms.get_potential_energy() + 0.1, "forces": atoms.get_forces() + signs.choice([-0.2, 0.2], (len(atoms), 3))}
+        if atoms.pbc.all():
+            results["stress"] = atoms.get_stress() + 0.003
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "data.xyz", frames)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "model.pt"])
+def test_the_errors_are_those_put_into_the_labels(files, name):
+    result = command(files / name, files / "data.xyz", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    errors = {error["quantity"]: error for error in found["errors"]}
+    expected = {
+        "energy": (100.0, 3),
+        "energy per atom": (100 * (1 / 9 + 1 / 9 + 1 / 24) / 3, 3),
+        "forces": (200.0, 3 * 42),
+        "forces on H": (200.0, 3 * (6 + 6 + 16)),
+        "forces on C": (200.0, 3 * 4),
+        "forces on O": (200.0, 3 * 10),
+        "stress": (3.0, 9),
+    }
+    assert errors.keys() == expected.keys()
+    for quantity, (mae, count) in expected.items():
+        assert errors[quantity]["mae"] == pytest.approx(mae, rel=2e-6)  # extxyz keeps eight decimals
+        assert errors[quantity]["count"] == count
+    assert errors["forces"]["rmse"] == pytest.approx(200.0, rel=2e-6)
+    assert found["n_frames"] == 3
+
+
+def test_a_table_and_a_parity_plot(files):
+    result = command(files / "model.pt", files / "data.xyz", "--plot", files / "parity.png", "--dtype", "float32")
+    assert result.exit_code == 0, result.output
+    assert "forces on O" in result.output
+    assert "float32" in result.output
+    assert (files / "parity.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_without_forces_give_the_errors_of_energies(files):
+    atoms = ethanol()
+    atoms.calc = SinglePointCalculator(atoms, energy=-4200.0)
+    ase.io.write(files / "energies.xyz", atoms)
+    errors = json.loads(command(files / "model.pt", files / "energies.xyz", "--json").output)["errors"]
+    assert {error["quantity"] for error in errors} == {"energy", "energy per atom"}
+
+
+def test_what_cannot_be_evaluated_is_refused(files):
+    atoms = ase.Atoms("N2", [(0, 0, 0), (0, 0, 1.1)])
+    atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.zeros((2, 3)))
+    ase.io.write(files / "other.xyz", atoms)
+    for arguments, sentence in (
+        (("nothing.ckpt", "data.xyz"), "nothing.ckpt: there is no such checkpoint"),
+        (("data.xyz", "data.xyz"), "data.xyz: must be a checkpoint of `spinconv train`; torch cannot read it as one"),
+        (("best.ckpt", "nothing.xyz"), "nothing.xyz: there is no such file"),
+        (("best.ckpt", "other.xyz"), "other.xyz, frame 0: has the element N, the model knows H C O"),
+        (("best.ckpt", "data.xyz", "--dtype", "half"), "`--dtype` must be one of float32, float64, got 'half'"),
+        (("best.ckpt", "data.xyz", "--energy-unit", "cal"), "`--energy-unit` must be one of eV, kcal/mol, kJ/mol, Hartree, got 'cal'"),
+    ):
+        result = command(*(files / argument if "." in argument else argument for argument in arguments))
+        assert result.exit_code == 1
+        assert "ERROR: " in result.output
+        assert sentence in result.output.replace("\n", "")

@@ -1,0 +1,306 @@
+import csv
+import io
+import re
+from pathlib import Path
+
+import ase
+import ase.build
+import ase.io
+import numpy as np
+import pytest
+import torch
+import yaml
+from rich.console import Console
+from typer import Typer
+from typer.testing import CliRunner
+
+from spinconv.potential.gradients import energy_and_forces
+from spinconv.potential.graph import build_graph
+from spinconv.potential.training import module
+from spinconv.potential.training.checkpoint import load_checkpoint, read_checkpoint
+from spinconv.potential.training.cli import train as train_command
+from spinconv.potential.training.config import ConfigError, read_config
+from spinconv.potential.training.frames import DataError
+from spinconv.potential.training.module import TrainingError, rate_fraction
+from spinconv.potential.training.trainer import Source, fit
+
+from .conftest import emt_frames, labelled
+
+SETTINGS = {
+    "data": {"train": "train.xyz", "validation": 4},
+    "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_bases": 2, "n_radial": 8},
+    "loss": {"type": "mse"},
+    "optimizer": {"learning_rate": 0.01},
+    "batch_size": 4,
+    "max_epochs": 4,
+    "ema_decay": 0.9,
+    "dtype": "float64",
+    "accelerator": "cpu",
+    "threads": 1,
+}
+
+
+def run(folder: Path, output: str, resume: bool = False, **changes) -> str:
+    """Trains on folder/train.xyz with SETTINGS and changes into folder/output; gives back what was printed."""
+    (folder / "tiny.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
+    printed = Console(file=io.StringIO(), width=200)
+    fit(read_config(folder / "tiny.yaml"), Source("tiny.yaml", folder), folder / output, resume, printed)
+    return printed.file.getvalue()
+
+
+def records(folder: Path) -> list[dict[str, str]]:
+    """log.csv without the seconds."""
+    with (folder / "log.csv").open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two checkpoints' contents are equal to the last bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -> None:
+    """A training that breaks off in the middle of an epoch, at a step's loss."""
+    calls = 0
+
+    def breaking(*arguments):
+        nonlocal calls
+        calls += torch.is_grad_enabled() and arguments[0].energies.requires_grad
+        if calls > after:
+            raise RuntimeError("power cut")
+        return original(*arguments)
+
+    original = module.loss
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "loss", breaking)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run(folder, output, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": {"type": "cosine", "warmup_steps": 7}},
+        {"schedule": {"type": "exponential", "factor": 0.8}},
+        {"schedule": {"type": "plateau", "patience": 1}, "optimizer": {"learning_rate": 0.3, "type": "adam"}},
+        {"epoch_steps": 3, "ema_decay": 0.0, "early_stopping": 10},
+    ],
+    ids=["cosine", "exponential", "plateau", "short epochs"],
+)
+def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(tmp_path, train_file, monkeypatch, changes):
+    run(tmp_path, "whole", **changes)
+    # 5 training and 1 validation evaluations an epoch (4 with short epochs): breaks off within the third epoch
+    interrupted(tmp_path, "parts", 14 if "epoch_steps" not in changes else 9, monkeypatch, **changes)
+    assert len(records(tmp_path / "parts")) == 2
+    run(tmp_path, "parts", resume=True, **changes)
+    whole, parts = (read_checkpoint(tmp_path / name / "last.ckpt") for name in ("whole", "parts"))
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "average_steps", "plateau", "random_state", "global_step"):
+        assert same(whole[key], parts[key]), key
+    assert same(whole["spinconv"]["weights"], parts["spinconv"]["weights"])
+    best = [read_checkpoint(tmp_path / name / "best.ckpt")["spinconv"] for name in ("whole", "parts")]
+    assert same(best[0]["weights"], best[1]["weights"])
+    assert records(tmp_path / "whole") == records(tmp_path / "parts")
+
+
+def test_training_learns_forces_and_energies(tmp_path):
+    ase.io.write(tmp_path / "train.xyz", emt_frames(40))
+    run(tmp_path, "out", max_epochs=40, dtype="float32", optimizer={"learning_rate": 0.02})
+    first, *_, last = records(tmp_path / "out")
+    assert float(last["forces_mae_mev_per_angstrom"]) < 0.4 * float(first["forces_mae_mev_per_angstrom"])
+    assert float(last["energy_mae_mev_per_atom"]) < 0.4 * float(first["energy_mae_mev_per_atom"])
+
+
+def test_stress_is_learned_where_asked_for(tmp_path):
+    frames = []
+    for seed in range(16):
+        atoms = ase.build.bulk("Cu", cubic=True)
+        atoms.set_cell(atoms.cell * (0.96 + 0.005 * seed), scale_atoms=True)
+        atoms.rattle(0.05, seed=seed)
+        frames.append(labelled(atoms))
+    ase.io.write(tmp_path / "train.xyz", frames)
+    run(tmp_path, "out", max_epochs=25, loss={"type": "mse", "energy_weight": 1.0, "forces_weight": 10.0, "stress_weight": 100.0})
+    stress = [float(record["stress_mae_mev_per_cubic_angstrom"]) for record in records(tmp_path / "out")]
+    assert stress[-1] < 0.7 * stress[0]  # the same training with weight 0 leaves it at 1.1
+
+
+def test_the_results_are_complete(tmp_path, train_file, clusters):
+    ase.io.write(tmp_path / "test.xyz", clusters[:5])
+    printed = run(tmp_path, "out", data={"train": "train.xyz", "validation": 4, "test": "test.xyz"})
+    found = {path.name for path in (tmp_path / "out").iterdir()}
+    assert found == {"best.ckpt", "last.ckpt", "log.csv", "learning_curve.png", "config.yaml", "test.json"}
+    assert (tmp_path / "out" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert "20 training, 4 validation, 5 test frames" in printed
+    assert "train.xyz: 24 frames in eV and Angstrom" in printed
+    assert len(re.findall(r"^ +\d+ +\d+ ", printed, re.MULTILINE)) == 4  # a line per epoch where there is no terminal
+    assert "5 test frames" in printed
+
+
+def test_checkpoints_hold_plain_data_and_no_path(tmp_path, train_file):
+    run(tmp_path, "out")
+    for name in ("best.ckpt", "last.ckpt"):
+        torch.load(tmp_path / "out" / name, weights_only=True)
+        assert str(tmp_path).encode() not in (tmp_path / "out" / name).read_bytes()
+    model, metadata = load_checkpoint(tmp_path / "out" / "best.ckpt")
+    assert metadata["config"]["elements"] == [13, 29]
+    assert metadata["training"]["data"]["n_train"] == 20
+    assert metadata["training"]["validation"].keys() >= {"energy per atom", "forces", "validation_loss"}
+    assert next(model.parameters()).dtype == torch.float64
+
+
+def test_the_best_checkpoint_has_the_errors_that_its_training_logged(tmp_path, train_file, clusters):
+    run(tmp_path, "out", data={"train": "train.xyz", "validation": "validation.xyz"}, **_validation(tmp_path, clusters[:6]))
+    model, metadata = load_checkpoint(tmp_path / "out" / "best.ckpt")
+    forces = [energy_and_forces(model, build_graph(atoms, 4.0, torch.float64)).forces.detach().numpy() for atoms in clusters[:6]]
+    error = 1000 * np.abs(np.array(forces) - [atoms.get_forces() for atoms in clusters[:6]]).mean()
+    assert metadata["training"]["validation"]["forces"] == pytest.approx(error, rel=1e-5)  # logged in float32
+
+
+def _validation(folder: Path, frames: list[ase.Atoms]) -> dict[str, object]:
+    ase.io.write(folder / "validation.xyz", frames)
+    return {}
+
+
+def test_an_atom_alone_has_the_reference_energy_given(tmp_path, train_file):
+    ase.io.write(tmp_path / "alone.xyz", [labelled(ase.Atoms("Cu")), labelled(ase.Atoms("Al"))])
+    run(tmp_path, "out", reference_energies="alone.xyz", max_epochs=1)
+    model, _ = load_checkpoint(tmp_path / "out" / "best.ckpt")
+    energy = energy_and_forces(model, build_graph(ase.Atoms("Cu"), 4.0, torch.float64)).energies.item()
+    assert energy == pytest.approx(labelled(ase.Atoms("Cu")).get_potential_energy(), abs=1e-8)  # extxyz keeps eight decimals or more
+
+
+def test_a_training_can_start_from_another_ones_weights(tmp_path, train_file):
+    run(tmp_path, "first")
+    run(tmp_path, "second", start_from="first/best.ckpt", optimizer={"learning_rate": 1e-12}, max_epochs=1)
+    before, after = (load_checkpoint(tmp_path / name / "best.ckpt").model for name in ("first", "second"))
+    for a, b in zip(before.parameters(), after.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
+    assert before.reference_energies == after.reference_energies
+    with pytest.raises(ConfigError, match="tiny.yaml: `model.lmax` must be that of `start_from`, 2, got 1"):
+        run(tmp_path, "third", start_from="first/best.ckpt", model={**SETTINGS["model"], "lmax": 1})
+
+
+def test_a_training_never_overwrites_another(tmp_path, train_file):
+    run(tmp_path, "out", max_epochs=1)
+    with pytest.raises(ConfigError, match="out: holds a training already; continue it with --resume or choose another --output"):
+        run(tmp_path, "out")
+    with pytest.raises(ConfigError, match="new: has no last.ckpt to resume from; start without --resume"):
+        run(tmp_path, "new", resume=True)
+
+
+def test_resuming_with_other_settings_or_data_is_refused(tmp_path, train_file, clusters):
+    run(tmp_path, "out", max_epochs=1)
+    with pytest.raises(ConfigError, match="last.ckpt: `optimizer.learning_rate` was another one when this training began"):
+        run(tmp_path, "out", resume=True, optimizer={"learning_rate": 0.02})
+    ase.io.write(train_file, clusters[1:])
+    with pytest.raises(ConfigError, match="last.ckpt: was trained on other frames than these"):
+        run(tmp_path, "out", resume=True)
+
+
+def test_a_longer_training_can_follow(tmp_path, train_file):
+    run(tmp_path, "out", max_epochs=2, schedule={"type": "constant"})
+    run(tmp_path, "out", resume=True, max_epochs=4, schedule={"type": "constant"})
+    assert [record["epoch"] for record in records(tmp_path / "out")] == ["1", "2", "3", "4"]
+
+
+def test_time_and_patience_end_a_training(tmp_path, train_file):
+    run(tmp_path, "short", max_time=0.001)
+    assert len(records(tmp_path / "short")) == 1
+    run(tmp_path, "patient", max_epochs=30, optimizer={"learning_rate": 1e-30}, early_stopping=2)
+    assert len(records(tmp_path / "patient")) == 3
+
+
+def test_max_steps_is_rounded_up_to_epochs(tmp_path, train_file):
+    run(tmp_path, "out", max_epochs=None, max_steps=7)
+    assert [record["step"] for record in records(tmp_path / "out")] == ["5", "10"]
+
+
+def test_a_loss_that_is_no_number_ends_the_training_in_words(tmp_path, train_file):
+    with pytest.raises(TrainingError, match="the loss became (nan|inf) before step 5: lower `optimizer.learning_rate`"):
+        run(tmp_path, "out", optimizer={"learning_rate": 1e200}, gradient_clip=None, schedule={"type": "constant"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"data": {"train": "train.xyz", "validation": 24}}, "`data.validation` must leave frames to train on: 24 of 24 are asked for"),
+        ({"model": {"elements": ["Cu"]}}, "train.xyz, frame 0: has the element Al, `model.elements` knows Cu"),
+        ({"data": {"train": "train.xyz", "test": "other.xyz"}}, "other.xyz, frame 0: has the element O, the training set knows Al Cu"),
+        ({"reference_energies": {"Cu": -1.0}}, "tiny.yaml: `reference_energies` lacks Al atom, an element of the training frames"),
+        ({"reference_energies": {"Cu": -1.0, "Xy": 2.0}}, "`reference_energies.Xy` is not a known key"),
+        ({"reference_energies": {"Cu": -1000.0, "Al": 0.0}}, "eV per atom away from the reference energies"),
+        ({"data": {"train": "nothing.xyz"}}, "nothing.xyz: there is no such file"),
+        ({"batch_size": 3, "devices": 2}, "`batch_size` must be a multiple of `devices`"),
+        ({"start_from": "nothing.ckpt"}, "nothing.ckpt: there is no such checkpoint"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(tmp_path, train_file, changes, sentence):
+    ase.io.write(tmp_path / "other.xyz", labelled(ase.Atoms("CuO", [(0, 0, 0), (1.8, 0, 0)])))
+    with pytest.raises((ConfigError, DataError, FileNotFoundError)) as error:
+        run(tmp_path, "out", **changes)
+    assert sentence in str(error.value)
+
+
+def test_the_command_trains_and_speaks_of_errors(tmp_path, train_file):
+    app = Typer()
+    app.command()(train_command)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(SETTINGS))
+    arguments = [str(tmp_path / "tiny.yaml"), "-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*arguments, "--set", "max_epochs=1"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "best.ckpt").is_file()
+    result = CliRunner().invoke(app, [*arguments, "--set", "model.lmax=three", "--resume"])
+    assert result.exit_code == 1
+    assert "ERROR: tiny.yaml: `model.lmax` must be a whole number, got 'three'" in result.output
+
+
+def test_what_is_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "text.ckpt").write_text("weights")
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    torch.save({"spinconv": {"format": 99}}, tmp_path / "new.ckpt")
+    with pytest.raises(FileNotFoundError, match="nothing.ckpt: there is no such checkpoint"):
+        load_checkpoint(tmp_path / "nothing.ckpt")
+    for name, sentence in (
+        ("text.ckpt", "torch cannot read it as one"),
+        ("other.ckpt", "this is another program's"),
+        ("new.ckpt", "was written for format 99, this spinconv reads 1"),
+    ):
+        with pytest.raises(ValueError, match=f"{name}: .*{sentence}"):
+            load_checkpoint(tmp_path / name)
+
+
+def test_learning_rates_follow_their_schedules(tmp_path):
+    def rates(**schedule):
+        settings = read_config(_written(tmp_path, {**SETTINGS, "schedule": schedule})).schedule
+        return [rate_fraction(step, settings, total_steps=100, steps_per_epoch=10) for step in (0, 10, 55, 100, 200)]
+
+    assert rates(type="constant") == [1.0] * 5
+    np.testing.assert_allclose(rates(type="cosine", warmup_steps=10, final_fraction=0.2), [1 / 11, 1.0, 0.6, 0.2, 0.2])
+    np.testing.assert_allclose(rates(type="exponential", factor=0.5, final_fraction=0.01), [1.0, 0.5, 0.5**5, 0.01, 0.01])
+
+
+def _written(folder: Path, settings: dict) -> Path:
+    (folder / "s.yaml").write_text(yaml.safe_dump(settings))
+    return folder / "s.yaml"
+
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the reference data are not there")
+def test_a_few_ethanol_frames_are_learned_from_the_example_config(tmp_path):
+    example = Path(__file__).resolve().parents[3] / "examples" / "training" / "ethanol.yaml"
+    ase.io.write(tmp_path / "train.xyz", ase.io.read(DATA / "rmd17_ethanol" / "train.xyz", ":30"))
+    ase.io.write(tmp_path / "test.xyz", ase.io.read(DATA / "rmd17_ethanol" / "test.xyz", ":5"))
+    ase.io.write(tmp_path / "isolated_atoms.xyz", ase.io.read(DATA / "rmd17_ethanol" / "isolated_atoms.xyz", ":"))
+    (tmp_path / "ethanol.yaml").write_text(example.read_text())
+    changes = ["data.validation=5", "max_epochs=30", "model.channels=8", "model.lmax=2", "schedule.warmup_steps=0", "accelerator=cpu"]
+    config = read_config(tmp_path / "ethanol.yaml", changes)
+    fit(config, Source("ethanol.yaml", tmp_path), tmp_path / "out", console=Console(file=io.StringIO()))
+    forces = [float(record["forces_mae_mev_per_angstrom"]) for record in records(tmp_path / "out")]
+    assert forces[-1] < 0.9 * forces[0]
