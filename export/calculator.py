@@ -1,7 +1,7 @@
 """The exported file as an ASE calculator."""
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 import ase
 import ase.data
@@ -21,7 +21,7 @@ class SpinConvCalculator(Calculator):
     `device` as torch names it. The stress exists for cells that are periodic in all three directions.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "energies", "forces", "stress"]
+    implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012  (ASE declares it so)
 
     def __init__(self, model: str | os.PathLike[str], dtype: str | None = None, device: str = "cpu", **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -34,6 +34,7 @@ class SpinConvCalculator(Calculator):
     ) -> None:
         """Fills `results`: eV, eV/Å, eV/Å^3 (Voigt order of ASE)."""
         super().calculate(atoms, properties or ["energy"], system_changes)
+        assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
         unknown = sorted(set(atoms.numbers.tolist()) - self._known)
         if unknown:

@@ -147,7 +147,7 @@ def _structures(path: str | os.PathLike[str] | None, symbols: list[str]) -> dict
     if not Path(path).is_file():
         raise FileNotFoundError(f"`{path}`: there is no such file of structures")
     try:
-        frames = ase.io.read(path, ":")
+        frames = ase.io.read(str(path), ":")
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
     if not frames:

@@ -83,6 +83,11 @@ class HarmonicSpinConv(nn.Module):
         self.energy = EmbeddingBlock(n_elements, False, width, width, 1, config.n_bases)
         self.to(torch.get_default_dtype())  # constants are made in float64
 
+    _index_of_number: torch.Tensor
+    _isolated: torch.Tensor
+    _each_element: torch.Tensor
+    _reference_parts: torch.Tensor
+
     __jit_unused_properties__: ClassVar[list[str]] = ["reference_energies"]
 
     @property
@@ -141,7 +146,7 @@ class HarmonicSpinConv(nn.Module):
             h = signal[:, 0]
             for index, block in enumerate(self.blocks):
                 if index == k:
-                    h = block.convolution(signal)
+                    h = block.convolution(signal)  # type: ignore[operator]  (ModuleList hands out plain modules)
             return h
 
     def mix(
@@ -153,7 +158,7 @@ class HarmonicSpinConv(nn.Module):
             mixed = m
             for index, block in enumerate(self.blocks):
                 if index == k:
-                    mixed = block.mix(h, t, pair)
+                    mixed = block.mix(h, t, pair)  # type: ignore[operator]
             return mixed if k == 0 else m + mixed
 
     def readout(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

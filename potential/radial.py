@@ -20,6 +20,8 @@ class DistanceBlock(nn.Module):
     `n_radial` Gaussians stand at equal spacings from 0 to the cutoff; their width is the spacing.
     """
 
+    _centers: torch.Tensor
+
     def __init__(self, n_elements: int, cutoff: float, n_radial: int, channels: int) -> None:
         super().__init__()
         spacing = cutoff / (n_radial - 1)
