@@ -146,7 +146,7 @@ class HarmonicSpinConv(nn.Module):
             h = signal[:, 0]
             for index, block in enumerate(self.blocks):
                 if index == k:
-                    h = block.convolution(signal)  # type: ignore[operator]  (ModuleList hands out plain modules)
+                    h = block.convolution(signal)
             return h
 
     def mix(
@@ -158,7 +158,7 @@ class HarmonicSpinConv(nn.Module):
             mixed = m
             for index, block in enumerate(self.blocks):
                 if index == k:
-                    mixed = block.mix(h, t, pair)  # type: ignore[operator]
+                    mixed = block.mix(h, t, pair)
             return mixed if k == 0 else m + mixed
 
     def readout(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:

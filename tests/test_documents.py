@@ -62,3 +62,11 @@ def test_lammps_lines_of_the_readme_run(tmp_path: Path) -> None:
     done = subprocess.run([lmp, "-in", "in.readme"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Total wall time" in done.stdout
+
+
+def test_training_document_lists_every_key_of_the_config() -> None:
+    from spinconv.potential.training.config import config_keys
+
+    text = (ROOT / "docs" / "training.md").read_text()
+    for key, kind, default, sentence in config_keys():
+        assert f"| `{key}` | {kind} | {default} | {sentence} |" in text
