@@ -30,7 +30,7 @@ KJ_PER_MOL_IN_EV = 1 / 96.4853321233100184  # CODATA 2018 (exact): N_A e / 1000
 N_ATOMS = 9
 SAMPLES_PER_PS = 50
 
-console = Console(soft_wrap=True)
+console = Console(soft_wrap=True, width=110 if not sys.stdout.isatty() else None)
 Advance = Callable[[float], None]
 
 
@@ -212,7 +212,7 @@ def main(
     ] = 600.0,
     output: Annotated[Path, typer.Option(help="Folder for conservation.png and conservation.json.")] = Path("output"),
 ) -> None:
-    """Run NVE of ethanol in LAMMPS and OpenMM; exit 1 if the drift is 0.05 meV/atom/ps or more."""
+    """Run NVE of ethanol in LAMMPS and OpenMM; exit 1 if the drift over 5 ps or more is 0.05 meV/atom/ps or more."""
     dtypes, timesteps = (["float32"], [0.5]) if quick else (["float32", "float64"], [0.5, 0.25])
     runs = list(_runs(model, engine or list(ENGINES), dtypes, timesteps, picoseconds, temperature))
     output.mkdir(parents=True, exist_ok=True)
@@ -225,7 +225,7 @@ def main(
     (output / "conservation.json").write_text(json.dumps(figures, indent=2) + "\n")
     console.print(_table(runs, model))
     console.print(f"plot: {output / 'conservation.png'}", highlight=False)
-    if any(abs(run.line[0]) >= 0.05 for run in runs):
+    if picoseconds >= 5 and any(abs(run.line[0]) >= 0.05 for run in runs):  # over less, the fluctuation itself has a slope
         console.print("ERROR: the total energy drifts by 0.05 meV/atom/ps or more", highlight=False)
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""One file, three engines: ASE = LAMMPS = OpenMM in float64, for a molecule and for periodic cells, with random and with shipped weights."""
+"""One file, three engines: ASE = LAMMPS = OpenMM in float64, for a molecule and for periodic cells, random and shipped weights."""
 
 import importlib.util
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
-from models import ELEMENTS, SHIPPED_MODEL, random_model
 from structures import ethanol, rattled_fcc, slab_with_adsorbate, tiny_cell, triclinic, water_box, with_calculator
 
+from models import ELEMENTS, SHIPPED_MODEL, random_model
 from spinconv.export import SpinConvCalculator, export_model
 from spinconv.export.engines import EngineUnavailable, installed_engines
 from spinconv.potential import ModelConfig
