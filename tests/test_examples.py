@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from models import SHIPPED_MODEL
 
 ROOT = Path(__file__).parent.parent
