@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 from lightning.pytorch.callbacks import Callback, Checkpoint
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from spinconv.potential.training.history import Record, append_history, draw_history, read_history, write_history
+from spinconv.potential.training.module import Training
 
 
 class BestAndLast(Checkpoint):
@@ -80,15 +83,15 @@ class HistoryLog(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        self.records.append(self.record(trainer, pl_module))
+        self.records.append(self.record(trainer, cast(Training, pl_module).epochs_done))
         append_history(self.csv, self.records[-1])
         if time.monotonic() - self.drawn > 30:
             self.draw()
 
-    def record(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> Record:
+    def record(self, trainer: lightning.Trainer, epoch: int) -> Record:
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         return Record(
-            epoch=pl_module.epochs_done,
+            epoch=epoch,
             step=trainer.global_step,
             train_loss=found["train_loss"],
             validation_loss=found["validation_loss"],
@@ -110,15 +113,23 @@ class HistoryLog(Callback):
 
 
 class Display(Callback):
-    """A live line in a terminal; elsewhere a line of text per epoch."""
+    """Two live lines in a terminal; elsewhere a line of text per epoch."""
 
     REDRAW = 0.2  # seconds
 
     def __init__(self, console: Console, history: HistoryLog) -> None:
         self.console, self.history = console, history
         self.best = math.inf
-        self.progress: Progress | None = None
-        self.task = TaskID(0)
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(None),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            expand=True,
+        )
+        self.figures = Text("errors follow after the first epoch")
+        self.live: Live | None = None
         self.drawn = 0.0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -126,37 +137,31 @@ class Display(Callback):
         if not trainer.is_global_zero:
             return
         if self.console.is_terminal:
-            columns = (
-                TextColumn("[bold]epoch {task.fields[epoch]}[/]"),
-                BarColumn(),
-                TextColumn("{task.fields[figures]}"),
-                TimeElapsedColumn(),
-            )
-            self.progress = Progress(*columns, TimeRemainingColumn(), console=self.console, auto_refresh=False)
-            endless = trainer.max_epochs is None or trainer.max_epochs < 0
-            total = None if endless else trainer.max_epochs * int(trainer.num_training_batches)
-            self.task = self.progress.add_task("", total=total, completed=trainer.global_step, epoch=trainer.current_epoch + 1, figures="")
-            self.progress.start()
+            epochs = trainer.max_epochs or -1
+            total = epochs * int(trainer.num_training_batches) if epochs > 0 else None
+            self.progress.add_task("", total=total, completed=trainer.global_step, epoch=trainer.current_epoch + 1)
+            self.live = Live(Group(self.progress, self.figures), console=self.console, auto_refresh=False)
+            self.live.start()
         else:
-            self.console.print(
-                f"{'epoch':>6} {'step':>8} {'train loss':>11} {'val. loss':>11} {'forces':>9} {'energy':>10} {'rate':>9} {'seconds':>9}"
-            )
-            self.console.print(f"{'':>6} {'':>8} {'':>11} {'':>11} {'meV/Å':>9} {'meV/atom':>10}")
+            names = f"{'epoch':>6} {'step':>8} {'train loss':>11} {'val. loss':>11} {'forces':>9} {'energy':>10} {'rate':>9} {'seconds':>9}"
+            self.console.print(f"{names}\n{'':>39} {'meV/Å':>9} {'meV/atom':>10}", highlight=False)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
-        if self.progress is not None and time.monotonic() - self.drawn > self.REDRAW:
+        if self.live is not None and time.monotonic() - self.drawn > self.REDRAW:
             self.drawn = time.monotonic()
-            self.progress.update(self.task, completed=trainer.global_step, epoch=trainer.current_epoch + 1, refresh=True)
+            self.progress.update(self.progress.task_ids[0], completed=trainer.global_step, epoch=trainer.current_epoch + 1)
+            self.live.refresh()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         r = self.history.records[-1]  # HistoryLog stands before us in the list of callbacks
         self.best = min(self.best, r.forces_mae_mev_per_angstrom)
-        if self.progress is not None:
-            forces = f"forces {r.forces_mae_mev_per_angstrom:.2f} (best {self.best:.2f}) meV/Å"
-            text = f"{forces}  energy {r.energy_mae_mev_per_atom:.3f} meV/atom  loss {r.train_loss:.3g} / {r.validation_loss:.3g}"
-            self.progress.update(self.task, completed=trainer.global_step, figures=text, refresh=True)
+        if self.live is not None:
+            self.figures.plain = (  # fits 80 columns
+                f"forces {r.forces_mae_mev_per_angstrom:.2f} (best {self.best:.2f}) meV/Å  energy {r.energy_mae_mev_per_atom:.3f} meV/atom"
+                f"  loss {r.train_loss:.3g} / {r.validation_loss:.3g}"
+            )
         else:
             self.console.print(
                 f"{r.epoch:6d} {r.step:8d} {r.train_loss:11.4g} {r.validation_loss:11.4g} {r.forces_mae_mev_per_angstrom:9.3f} "
@@ -165,9 +170,10 @@ class Display(Callback):
             )
 
     def stop(self) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = None
+        if self.live is not None:
+            self.live.refresh()
+            self.live.stop()
+            self.live = None
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def train(
     change: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, laid over the config: --set model.lmax=4.")] = None,
 ) -> None:
     """Train a model on the energies and forces of reference frames."""
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")  # with several devices, the first one speaks
     try:
         from spinconv.potential.training.module import TrainingError
         from spinconv.potential.training.trainer import Source, fit

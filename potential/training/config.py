@@ -5,8 +5,11 @@ Every field has a sentence here; docs/training.md lists them from here.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import itertools
 import re
 import typing
 from pathlib import Path
@@ -107,12 +110,12 @@ class ReferenceEnergies(Section):
 
 class Loss(Section):
     type: Literal["mse", "mae", "huber"] = Field(
-        "huber", description="mse squares an error, mae takes its size, huber is mse below `huber_delta`."
+        "mse", description="mse squares an error, mae takes its size, huber is mse below `huber_delta`."
     )
-    energy_weight: float = Field(1.0, ge=0, description="Weight of the energy error per atom (eV).")
-    forces_weight: float = Field(10.0, ge=0, description="Weight of the error of force components (eV/Å).")
+    energy_weight: float = Field(20.0, ge=0, description="Weight of the energy error per atom (eV).")
+    forces_weight: float = Field(1.0, ge=0, description="Weight of the error of force components (eV/Å).")
     stress_weight: float = Field(0.0, ge=0, description="Weight of the error of stress components (eV/Å³).")
-    huber_delta: float = Field(0.01, gt=0, description="Where huber turns from squared to linear (eV, eV/Å, eV/Å³).")
+    huber_delta: float = Field(0.03, gt=0, description="Where huber turns from squared to linear (eV, eV/Å, eV/Å³).")
 
     @model_validator(mode="after")
     def something_to_learn(self) -> Loss:
@@ -122,8 +125,8 @@ class Loss(Section):
 
 
 class Optimizer(Section):
-    type: Literal["adam", "adamw"] = Field("adamw", description="Adam, or Adam with decoupled weight decay.")
-    learning_rate: float = Field(1e-3, gt=0, description="Highest learning rate.")
+    type: Literal["adam", "adamw"] = Field("adam", description="Adam, or Adam with decoupled weight decay.")
+    learning_rate: float = Field(5e-3, gt=0, description="Highest learning rate.")
     weight_decay: float = Field(0.0, ge=0, description="Pull of the weights to zero.")
     amsgrad: bool = Field(True, description="Keep the largest second moment seen: steadier late in a training.")
 
@@ -133,7 +136,9 @@ class Schedule(Section):
         "cosine",
         description="cosine falls over the whole training, exponential by `factor` each epoch, plateau by `factor` without progress.",
     )
-    warmup_steps: int = Field(0, ge=0, description="Steps over which the learning rate rises from zero (not for plateau).")
+    warmup_steps: int = Field(
+        200, ge=0, description="Steps over which the learning rate rises from zero, at most a tenth of the training (not for plateau)."
+    )
     final_fraction: float = Field(0.01, ge=0, le=1, description="The learning rate falls no lower than this fraction of the highest.")
     factor: float = Field(0.5, gt=0, lt=1, description="Factor of exponential (each epoch) and plateau (each time).")
     patience: int = Field(20, ge=1, description="plateau: epochs without a better validation loss before the learning rate falls.")
@@ -155,7 +160,7 @@ class Config(Section):
     max_time: Seconds | None = Field(None, description="Stop at the end of the epoch in which this time has passed: 90s, 30m, 2h, 1.5d.")
     epoch_steps: int | None = Field(None, ge=1, description="Steps between validations; one pass over the frames when not given.")
     ema_decay: float = Field(
-        0.999, ge=0, lt=1, description="Decay of the running average of the weights that is validated and saved; 0: none."
+        0.9995, ge=0, lt=1, description="Decay of the running average of the weights that is validated and saved; 0: none."
     )
     gradient_clip: float | None = Field(10.0, gt=0, description="Largest norm of the gradient of all weights.")
     early_stopping: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation loss.")
@@ -259,7 +264,9 @@ def loose(kind: Any) -> Any:
 
 def model_config(config: Config, elements: typing.Sequence[int], name: str) -> ModelConfig:
     """ModelConfig of the section `model`; its elements are those of the data unless the section lists them."""
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in config.model.items() if value is not None}
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in config.model.items() if value is not None
+    }
     symbols = fields.pop("elements", None)
     if symbols is not None:
         if unknown := [symbol for symbol in symbols if symbol not in atomic_numbers]:
@@ -334,9 +341,24 @@ def config_keys() -> list[tuple[str, str, str, str]]:
     """(key, type, default, sentence) of every key, as listed in docs/training.md."""
     rows = []
     for name, field in Config.model_fields.items():
+        if name == "model":
+            rows += model_keys()
+            continue
         inner = field_at([name, ""])[0] if name in ("data", "reference_energies", "loss", "optimizer", "schedule") else None
         rows += [row(f"{name}.{n}", f) for n, f in inner.model_fields.items()] if inner else [row(name, field)]
     return rows
+
+
+def model_keys() -> list[tuple[str, str, str, str]]:
+    """The rows of the section `model`, with the sentences that stand below ModelConfig's fields."""
+    types, sentences = typing.get_type_hints(ModelConfig), {}
+    body = ast.parse(inspect.getsource(ModelConfig)).body[0].body  # type: ignore[attr-defined]
+    for field, text in itertools.pairwise(body):
+        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            sentences[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr]
+    rows = [("model.elements", "list of symbols", "those in the data", "Chemical elements that the model knows.")]
+    fields = [f for f in dataclasses.fields(ModelConfig) if f.name != "elements"]
+    return rows + [(f"model.{f.name}", words(types[f.name]), default_words(f.default), sentences[f.name]) for f in fields]
 
 
 def row(key: str, field: Any) -> tuple[str, str, str, str]:

@@ -67,5 +67,5 @@ def error_table(figures: Sequence[ErrorFigure], title: str) -> Table:
     for name in ("quantity", "MAE", "RMSE", "unit", "values"):
         table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
     for figure in figures:
-        table.add_row(figure.quantity, f"{figure.mae:.4g}", f"{figure.rmse:.4g}", figure.unit, f"{figure.count}")
+        table.add_row(figure.quantity, f"{figure.mae:.4g}", f"{figure.rmse:.4g}", figure.unit, f"{figure.values}")
     return table

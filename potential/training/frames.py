@@ -130,7 +130,8 @@ def read_npz(path: Path, keys: Keys) -> Raw:
     if layout is None:
         known = ", ".join(f"({' '.join(names)})" for names in LAYOUTS)
         raise DataError(f"{path}: has the arrays {' '.join(arrays)}; known npz layouts are {known}")
-    numbers, positions, energies, forces = (arrays.get(key) for key in layout)
+    numbers, positions = arrays[layout[0]], arrays[layout[1]]
+    energies, forces = arrays.get(layout[2]), arrays.get(layout[3])
     positions = np.asarray(positions, dtype=float)
     if energies is not None and np.size(energies) != len(positions):
         raise DataError(f"{path}: `{layout[2]}` must hold one energy per frame ({len(positions)}), got {np.size(energies)}")

@@ -19,7 +19,7 @@ class ErrorFigure(NamedTuple):
     unit: str
     mae: float
     rmse: float
-    count: int
+    values: int
 
 
 class Errors:

@@ -140,11 +140,12 @@ class Training(lightning.LightningModule):
 
 def rate_fraction(step: int, schedule: Schedule, total_steps: int, steps_per_epoch: int) -> float:
     """Learning rate of a step as a fraction of the highest: a linear rise, then what `type` says, down to `final_fraction`."""
-    if step < schedule.warmup_steps:
-        return (step + 1) / (schedule.warmup_steps + 1)
+    warmup = min(schedule.warmup_steps, total_steps // 10) if total_steps > 0 else schedule.warmup_steps
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
     if schedule.type == "constant":
         return 1.0
     if schedule.type == "exponential":
         return max(schedule.final_fraction, schedule.factor ** (step // steps_per_epoch))
-    done = min(1.0, (step - schedule.warmup_steps) / max(1, total_steps - schedule.warmup_steps))
+    done = min(1.0, (step - warmup) / max(1, total_steps - warmup))
     return schedule.final_fraction + (1 - schedule.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))

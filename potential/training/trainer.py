@@ -174,8 +174,8 @@ def energies_alone(config: Config, source: Source, elements: Sequence[int]) -> d
     if r.isolated_atoms is not None:
         d = config.data
         path = source.folder / Path(r.isolated_atoms).expanduser()
-        units = (d.units.energy, d.units.length) if d.units else (None, None)
-        return isolated_atoms(read_frames(path, *units, Keys(d.energy_key), forces_needed=False).frames, elements, r.isolated_atoms)
+        energy, length = (d.units.energy, d.units.length) if d.units else (None, None)
+        return isolated_atoms(read_frames(path, energy, length, Keys(d.energy_key), forces_needed=False).frames, elements, r.isolated_atoms)
     return {}
 
 

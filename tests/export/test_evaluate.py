@@ -62,7 +62,7 @@ def test_the_errors_are_those_put_into_the_labels(files, name):
     assert errors.keys() == expected.keys()
     for quantity, (mae, count) in expected.items():
         assert errors[quantity]["mae"] == pytest.approx(mae, rel=2e-6)  # extxyz keeps eight decimals
-        assert errors[quantity]["count"] == count
+        assert errors[quantity]["values"] == count
     assert errors["forces"]["rmse"] == pytest.approx(200.0, rel=2e-6)
     assert found["n_frames"] == 3
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -76,13 +78,13 @@ def test_a_bad_key_is_refused_with_a_sentence(tmp_path, changes, sentence):
     ],
 )
 def test_what_is_no_config_is_refused(tmp_path, text, sentence):
-    with pytest.raises(ConfigError, match="ethanol.yaml: ") as error:
+    with pytest.raises(ConfigError, match=r"ethanol.yaml: ") as error:
         read_config(written(tmp_path, text))
     assert sentence in str(error.value)
 
 
 def test_a_missing_config_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="there is no such file"):
+    with pytest.raises(ConfigError, match=r"there is no such file"):
         read_config(tmp_path / "nothing.yaml")
 
 
@@ -119,7 +121,7 @@ def test_times_are_read(tmp_path, text, seconds):
 def test_changes_are_laid_over_the_file(tmp_path):
     config = read_config(written(tmp_path, GOOD), ["model.lmax=4", "seed=7", "data.validation=5"])
     assert (config.model["lmax"], config.seed, config.data.validation) == (4, 7, 5)
-    with pytest.raises(ConfigError, match="--set wants KEY=VALUE, got 'seed'"):
+    with pytest.raises(ConfigError, match=r"--set wants KEY=VALUE, got 'seed'"):
         read_config(written(tmp_path, GOOD), ["seed"])
 
 
@@ -141,3 +143,9 @@ def test_the_models_own_refusals_name_the_file(tmp_path):
 
 def test_every_key_has_a_sentence():
     assert all(description and description.endswith(".") for _, _, _, description in config_keys())
+
+
+def test_the_documentation_lists_every_key():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "training.md").read_text()
+    listed = [line for line in page.splitlines() if line.startswith("| `")]
+    assert listed == [f"| `{key}` | {kind} | {default} | {sentence} |" for key, kind, default, sentence in config_keys()]

@@ -20,7 +20,7 @@ def test_atoms_on_top_of_each_other_are_refused():
 
 def test_atoms_on_top_of_an_image_are_refused():
     atoms = ase.Atoms("H2", [(0, 0, 0.02), (0, 0, 3.97)], cell=[4, 4, 4], pbc=True)
-    with pytest.raises(DataError, match="atoms 0 and 1 are 0.05 Å apart"):
+    with pytest.raises(DataError, match=r"atoms 0 and 1 are 0.05 Å apart"):
         labelled_graph(frame_of(atoms), 3.0, torch.float64)
     atoms.pbc = False
     labelled_graph(frame_of(atoms), 3.0, torch.float64)

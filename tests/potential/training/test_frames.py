@@ -53,7 +53,7 @@ def test_declared_units_win_over_the_layout_but_not_over_the_file(tmp_path, clus
     assert "in eV" in read_frames(tmp_path / "md17.npz", "eV").units
     write_npz(tmp_path / "sgdml.npz", clusters, e_unit="kcal/mol", r_unit="Ang")
     assert "stated in the file" in read_frames(tmp_path / "sgdml.npz").units
-    with pytest.raises(DataError, match="the file says its unit is kcal/mol, the config says eV"):
+    with pytest.raises(DataError, match=r"the file says its unit is kcal/mol, the config says eV"):
         read_frames(tmp_path / "sgdml.npz", "eV")
 
 
@@ -120,7 +120,7 @@ def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
     ase.io.write(tmp_path / "t.xyz", clusters[:3])
     with (tmp_path / "t.xyz").open("a") as file:
         file.write("1\nProperties=species:S:1:pos:R:3 energy=-1\nH 0 0 0\n")
-    with pytest.raises(DataError, match="t.xyz, frame 3: has no forces"):
+    with pytest.raises(DataError, match=r"t.xyz, frame 3: has no forces"):
         read_frames(tmp_path / "t.xyz")
 
 

@@ -54,7 +54,7 @@ def test_errors_equal_those_made_by_hand():
     evaluation, batch = example()
     errors = Errors([1, 8])
     errors.add(evaluation, batch)
-    found = {f.quantity: (f.mae, f.rmse, f.count) for f in errors.figures()}
+    found = {f.quantity: (f.mae, f.rmse, f.values) for f in errors.figures()}
     expected = {
         "energy": (350.0, 1000 * np.sqrt((0.2**2 + 0.5**2) / 2), 2),
         "energy per atom": (300.0, 1000 * np.sqrt((0.1**2 + 0.5**2) / 2), 2),

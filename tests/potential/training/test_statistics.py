@@ -50,9 +50,9 @@ def test_the_scale_is_never_zero():
 
 def test_a_missing_reference_energy_is_refused():
     frames = [frame_of("H", -13.6), frame_of("H2O", -470.0)]
-    with pytest.raises(DataError, match="alone.xyz: has no frame of a single O atom, an element of the training frames"):
+    with pytest.raises(DataError, match=r"alone.xyz: has no frame of a single O atom, an element of the training frames"):
         isolated_atoms(frames, [1, 8], "alone.xyz")
-    with pytest.raises(DataError, match="c.yaml: `reference_energies` lacks O atom"):
+    with pytest.raises(DataError, match=r"c.yaml: `reference_energies` lacks O atom"):
         given_energies({1: -13.6}, [1, 8], "c.yaml")
     assert isolated_atoms(frames, [1], "alone.xyz") == {1: -13.6}
 

@@ -31,6 +31,7 @@ SETTINGS = {
     "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_bases": 2, "n_radial": 8},
     "loss": {"type": "mse"},
     "optimizer": {"learning_rate": 0.01},
+    "schedule": {"type": "cosine", "warmup_steps": 0},
     "batch_size": 4,
     "max_epochs": 4,
     "ema_decay": 0.9,
@@ -79,7 +80,7 @@ def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -
     original = module.loss
     with monkeypatch.context() as patch:
         patch.setattr(module, "loss", breaking)
-        with pytest.raises(RuntimeError, match="power cut"):
+        with pytest.raises(RuntimeError, match=r"power cut"):
             run(folder, output, **changes)
 
 
@@ -87,7 +88,7 @@ def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -
     "changes",
     [
         {"schedule": {"type": "cosine", "warmup_steps": 7}},
-        {"schedule": {"type": "exponential", "factor": 0.8}},
+        {"schedule": {"type": "exponential", "factor": 0.8, "warmup_steps": 7}},
         {"schedule": {"type": "plateau", "patience": 1}, "optimizer": {"learning_rate": 0.3, "type": "adam"}},
         {"epoch_steps": 3, "ema_decay": 0.0, "early_stopping": 10},
     ],
@@ -181,24 +182,24 @@ def test_a_training_can_start_from_another_ones_weights(tmp_path, train_file):
     for a, b in zip(before.parameters(), after.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
     assert before.reference_energies == after.reference_energies
-    with pytest.raises(ConfigError, match="tiny.yaml: `model.lmax` must be that of `start_from`, 2, got 1"):
+    with pytest.raises(ConfigError, match=r"tiny.yaml: `model.lmax` must be that of `start_from`, 2, got 1"):
         run(tmp_path, "third", start_from="first/best.ckpt", model={**SETTINGS["model"], "lmax": 1})
 
 
 def test_a_training_never_overwrites_another(tmp_path, train_file):
     run(tmp_path, "out", max_epochs=1)
-    with pytest.raises(ConfigError, match="out: holds a training already; continue it with --resume or choose another --output"):
+    with pytest.raises(ConfigError, match=r"out: holds a training already; continue it with --resume or choose another --output"):
         run(tmp_path, "out")
-    with pytest.raises(ConfigError, match="new: has no last.ckpt to resume from; start without --resume"):
+    with pytest.raises(ConfigError, match=r"new: has no last.ckpt to resume from; start without --resume"):
         run(tmp_path, "new", resume=True)
 
 
 def test_resuming_with_other_settings_or_data_is_refused(tmp_path, train_file, clusters):
     run(tmp_path, "out", max_epochs=1)
-    with pytest.raises(ConfigError, match="last.ckpt: `optimizer.learning_rate` was another one when this training began"):
+    with pytest.raises(ConfigError, match=r"last.ckpt: `optimizer.learning_rate` was another one when this training began"):
         run(tmp_path, "out", resume=True, optimizer={"learning_rate": 0.02})
     ase.io.write(train_file, clusters[1:])
-    with pytest.raises(ConfigError, match="last.ckpt: was trained on other frames than these"):
+    with pytest.raises(ConfigError, match=r"last.ckpt: was trained on other frames than these"):
         run(tmp_path, "out", resume=True)
 
 
@@ -221,7 +222,7 @@ def test_max_steps_is_rounded_up_to_epochs(tmp_path, train_file):
 
 
 def test_a_loss_that_is_no_number_ends_the_training_in_words(tmp_path, train_file):
-    with pytest.raises(TrainingError, match="the loss became (nan|inf) before step 5: lower `optimizer.learning_rate`"):
+    with pytest.raises(TrainingError, match=r"the loss became (nan|inf) before step 5: lower `optimizer.learning_rate`"):
         run(tmp_path, "out", optimizer={"learning_rate": 1e200}, gradient_clip=None, schedule={"type": "constant"})
 
 
@@ -263,7 +264,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "text.ckpt").write_text("weights")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     torch.save({"spinconv": {"format": 99}}, tmp_path / "new.ckpt")
-    with pytest.raises(FileNotFoundError, match="nothing.ckpt: there is no such checkpoint"):
+    with pytest.raises(FileNotFoundError, match=r"nothing.ckpt: there is no such checkpoint"):
         load_checkpoint(tmp_path / "nothing.ckpt")
     for name, sentence in (
         ("text.ckpt", "torch cannot read it as one"),
@@ -277,11 +278,12 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
 def test_learning_rates_follow_their_schedules(tmp_path):
     def rates(**schedule):
         settings = read_config(_written(tmp_path, {**SETTINGS, "schedule": schedule})).schedule
+        assert rate_fraction(0, settings.model_copy(update={"warmup_steps": 50}), 100, 10) == 1 / 11  # at most a tenth of the training
         return [rate_fraction(step, settings, total_steps=100, steps_per_epoch=10) for step in (0, 10, 55, 100, 200)]
 
-    assert rates(type="constant") == [1.0] * 5
+    assert rates(type="constant", warmup_steps=0) == [1.0] * 5
     np.testing.assert_allclose(rates(type="cosine", warmup_steps=10, final_fraction=0.2), [1 / 11, 1.0, 0.6, 0.2, 0.2])
-    np.testing.assert_allclose(rates(type="exponential", factor=0.5, final_fraction=0.01), [1.0, 0.5, 0.5**5, 0.01, 0.01])
+    np.testing.assert_allclose(rates(type="exponential", warmup_steps=0, factor=0.5, final_fraction=0.01), [1.0, 0.5, 0.5**5, 0.01, 0.01])
 
 
 def _written(folder: Path, settings: dict) -> Path:
