@@ -131,7 +131,6 @@ class Training(lightning.LightningModule):
         torch.set_rng_state(checkpoint["random_state"])
 
     def on_train_start(self) -> None:
-        self.model.to(next(self.model.parameters()).dtype)
         self.average.to(self.device)
         self.loss_sum = self.loss_sum.to(self.device)
         if self.plateau is not None and getattr(self, "_plateau_state", None) is not None:

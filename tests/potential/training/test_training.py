@@ -1,6 +1,8 @@
 import csv
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import ase
@@ -258,6 +260,21 @@ def test_the_command_trains_and_speaks_of_errors(tmp_path, train_file):
     result = CliRunner().invoke(app, [*arguments, "--set", "model.lmax=three", "--resume"])
     assert result.exit_code == 1
     assert "ERROR: tiny.yaml: `model.lmax` must be a whole number, got 'three'" in result.output
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one(tmp_path, train_file):
+    """Each takes half of every batch; the mean of two halves' losses is the loss, up to rounding."""
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(SETTINGS))
+    (tmp_path / "train.py").write_text("import typer\nfrom spinconv.potential.training.cli import train\ntyper.run(train)\n")
+    for output, devices in (("one", 1), ("two", 2)):
+        command = [sys.executable, "train.py", "tiny.yaml", "-o", output, "--set", f"devices={devices}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("training, 4 validation") == 1  # one of them speaks
+    one, two = (load_checkpoint(tmp_path / output / "best.ckpt").model for output in ("one", "two"))
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-8)
 
 
 def test_what_is_no_checkpoint_is_refused(tmp_path):
