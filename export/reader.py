@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from spinconv.export.memory import keep_freed_memory
 from spinconv.export.writer import DTYPES, FORMAT_VERSION, METADATA_FILE, weights_hash
 
 KINDS = ("harmonic",)
@@ -29,6 +30,7 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged; FileNotFoundError if
     there is none.
     """
+    keep_freed_memory()
     path = Path(path)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")

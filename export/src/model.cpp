@@ -18,6 +18,10 @@
 #include <sstream>
 #include <utility>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace spinconv {
 namespace {
 
@@ -126,6 +130,14 @@ void move_weights(torch::jit::Module& module, c10::Device device, c10::ScalarTyp
   for (const auto& buffer : module.buffers()) move(buffer);
 }
 
+/// Tells glibc to keep large freed blocks in the process: mapped anew at every step, they cost more than the model (docs/performance.md).
+void keep_freed_memory() {
+#ifdef __GLIBC__
+  static const bool kept = mallopt(M_MMAP_MAX, 0) != 0 && mallopt(M_TRIM_THRESHOLD, -1) != 0;
+  (void)kept;
+#endif
+}
+
 }  // namespace
 
 struct Model::Implementation {
@@ -136,6 +148,7 @@ struct Model::Implementation {
   std::vector<bool> known;   // by atomic number
 
   Implementation(std::istream& stream, const std::string& name, const Options& options) {
+    keep_freed_memory();
     device = parse_device(options.device);
     if (!options.dtype.empty()) dtype = parse_dtype(options.dtype);
     auto archive = load_archive(stream, name);
