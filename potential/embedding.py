@@ -32,5 +32,5 @@ class EmbeddingBlock(nn.Module):
         """Output for features `x` [n, channels_in] of pairs or elements `kind` [n], [n, channels_out]."""
         x = nn.functional.silu(self.first(x))
         x = nn.functional.silu(self.bases(x)).view(x.shape[0], self.n_bases, self.channels)  # (n, n_bases, channels)
-        x = (x * self.mixtures()[kind].unsqueeze(2)).sum(dim=1)  # (n, channels)
+        x = (x * self.mixtures().index_select(0, kind).unsqueeze(2)).sum(dim=1)  # (n, channels)
         return self.last(x)

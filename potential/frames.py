@@ -26,10 +26,13 @@ def edge_frames(directions: torch.Tensor) -> torch.Tensor:
     return torch.stack([x, y, directions], dim=1)  # (n_edges, 3, 3)
 
 
-def by_order(lmax: int) -> list[int]:
-    """Indices of the components (l, m) sorted by |m|, then cosine before sine, then by l."""
+def rotation_entries(lmax: int) -> list[tuple[int, int]]:
+    """Row and column of the entries of D(R) that are not zero for every R: rows (l, m) and columns (l, m') of the same degree.
+
+    In the order in which a convolution over the roll wants them: by |m|, cosine row before sine row, then by (l, m') for l >= |m|.
+    """
     order = [(0, 1)] + [(m, sign) for m in range(1, lmax + 1) for sign in (1, -1)]
-    return [l * l + l + sign * m for m, sign in order for l in range(m, lmax + 1)]  # noqa: E741
+    return [(l * l + l + sign * m, l * l + k) for m, sign in order for l in range(m, lmax + 1) for k in range(2 * l + 1)]  # noqa: E741
 
 
 class Harmonics(nn.Module):
@@ -43,7 +46,7 @@ class Harmonics(nn.Module):
     _to_harmonics: torch.Tensor
     _directions: torch.Tensor
     _inverse: torch.Tensor
-    _same_degree: torch.Tensor
+    _entries: torch.Tensor
 
     def __init__(self, lmax: int) -> None:
         super().__init__()
@@ -52,7 +55,9 @@ class Harmonics(nn.Module):
         self.register_buffer("_to_harmonics", constants.to_harmonics, persistent=False)
         self.register_buffer("_directions", constants.directions, persistent=False)
         self.register_buffer("_inverse", constants.inverse, persistent=False)  # (n_harmonics, 2 lmax + 1)
-        self.register_buffer("_same_degree", constants.same_degree, persistent=False)
+        n_harmonics = (lmax + 1) ** 2
+        entries = torch.tensor([row * n_harmonics + column for row, column in rotation_entries(lmax)])
+        self.register_buffer("_entries", entries, persistent=False)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "Harmonics":
         """Every move to another precision starts from the exact constants: float32 and back must not leave rounded ones."""
@@ -66,13 +71,9 @@ class Harmonics(nn.Module):
         return evaluate_monomials(directions, self.lmax) @ self._to_harmonics
 
     def rotation(self, frames: torch.Tensor) -> torch.Tensor:
-        """D(R) of rotation matrices `frames` [n, 3, 3], [n, (lmax + 1)^2, (lmax + 1)^2].
-
-        Columns are components (l, m) as everywhere; rows are those of the rotated frame `by_order`, as a convolution over the roll
-        wants them.
-        """
+        """The `rotation_entries` of D(R) for rotation matrices `frames` [n, 3, 3], [n, n_entries]."""
         rotated = self.forward(self._directions @ frames)  # (n, 2 lmax + 1, n_harmonics), harmonics of R^T p
-        return (self._inverse @ rotated) * self._same_degree
+        return (self._inverse @ rotated).flatten(1).index_select(1, self._entries)
 
 
 class _Constants(NamedTuple):
@@ -81,7 +82,6 @@ class _Constants(NamedTuple):
     to_harmonics: torch.Tensor  # (n_monomials, n_harmonics)
     directions: torch.Tensor  # (2 lmax + 1, 3)
     inverse: torch.Tensor  # (n_harmonics, 2 lmax + 1)
-    same_degree: torch.Tensor  # (n_harmonics, n_harmonics)
 
 
 @cache
@@ -90,9 +90,7 @@ def _constants(lmax: int) -> _Constants:
     directions = _well_conditioned_directions(lmax, matrix)
     at_directions = evaluate_monomials(directions, lmax) @ matrix  # (2 lmax + 1, n_harmonics)
     inverse = [torch.linalg.pinv(at_directions[:, l * l : (l + 1) ** 2]) for l in range(lmax + 1)]  # noqa: E741
-    degree = torch.tensor([l for l in range(lmax + 1) for _ in range(2 * l + 1)])  # noqa: E741
-    row = by_order(lmax)
-    return _Constants(matrix, directions, torch.cat(inverse)[row], (degree[row, None] == degree).to(matrix.dtype))
+    return _Constants(matrix, directions, torch.cat(inverse))
 
 
 def _well_conditioned_directions(lmax: int, matrix: torch.Tensor) -> torch.Tensor:

@@ -16,6 +16,7 @@ from spinconv.potential.embedding import EmbeddingBlock
 from spinconv.potential.frames import Harmonics, edge_frames
 from spinconv.potential.numerics import safe_divide, safe_norm
 from spinconv.potential.radial import DistanceBlock, envelope
+from spinconv.potential.tiles import into_tiles, tiles_by_atom
 
 
 class EdgeGeometry(NamedTuple):
@@ -26,7 +27,7 @@ class EdgeGeometry(NamedTuple):
     harmonics: torch.Tensor
     """Y_lm of the direction from i to j, global frame, [n_edges, (lmax + 1)^2]."""
     rotation: torch.Tensor
-    """D(R_e) into the frame of the edge, rows ordered by |m|, [n_edges, (lmax + 1)^2, (lmax + 1)^2]."""
+    """D(R_e) into the frame of the edge, its entries as in `rotation_entries`, [n_edges, n_entries]."""
 
 
 class HarmonicBlock(nn.Module):
@@ -103,11 +104,12 @@ class HarmonicSpinConv(nn.Module):
         one of the model's elements: the graph's maker checks that.
         """
         j, i = edge_index[0], edge_index[1]
-        geometry, t, m = self.edges(vectors, numbers[j], numbers[i])
+        numbers_j, numbers_i = numbers.index_select(0, j), numbers.index_select(0, i)
+        geometry, t, m = self.edges(vectors, numbers_j, numbers_i)
         for k in range(self.n_blocks):
             moments = self.moments(k, m, geometry, i, numbers.shape[0])  # (n_atoms, (lmax + 1)^2, channels)
             h = self.spin(k, moments, geometry, j)  # (n_edges, channels)
-            m = self.mix(k, h, m, t, numbers[j], numbers[i])  # (n_edges, channels)
+            m = self.mix(k, h, m, t, numbers_j, numbers_i)  # (n_edges, channels)
         return self.readout(m, geometry, i, numbers)
 
     def forward(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -135,18 +137,18 @@ class HarmonicSpinConv(nn.Module):
         """A_i = sum over the edges into i of u(d) m Y(n), in the global frame, [n_atoms, (lmax + 1)^2, channels]."""
         with record_function("moments"):
             weighted = m * geometry.envelope  # (n_edges, channels)
-            spread = geometry.harmonics.unsqueeze(2) * weighted.unsqueeze(1)  # (n_edges, (lmax + 1)^2, channels)
-            sums = torch.zeros(n_atoms, spread.shape[1], spread.shape[2], dtype=m.dtype, device=m.device)
-            return sums.index_add(0, i, spread) * self.average_neighbors ** (-0.5)
+            tiles = tiles_by_atom(i, n_atoms)
+            parts = torch.bmm(into_tiles(geometry.harmonics, tiles).transpose(1, 2), into_tiles(weighted, tiles))
+            sums = torch.zeros(n_atoms, parts.shape[1], parts.shape[2], dtype=m.dtype, device=m.device)
+            return sums.index_add(0, tiles.atom, parts) * self.average_neighbors ** (-0.5)
 
     def spin(self, k: int, moments: torch.Tensor, geometry: EdgeGeometry, j: torch.Tensor) -> torch.Tensor:
         """Spin convolution over the neighbourhood of the sending atom, seen along the edge, [n_edges, channels]."""
         with record_function("spin convolution"):
-            signal = torch.bmm(geometry.rotation, moments[j])  # (n_edges, (lmax + 1)^2, channels)
-            h = signal[:, 0]
+            h = geometry.envelope
             for index, block in enumerate(self.blocks):
                 if index == k:
-                    h = block.convolution(signal)
+                    h = block.convolution(geometry.rotation, moments, j)
             return h
 
     def mix(

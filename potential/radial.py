@@ -33,6 +33,6 @@ class DistanceBlock(nn.Module):
 
     def forward(self, distances: torch.Tensor, pair: torch.Tensor) -> torch.Tensor:
         """Features of `distances` [n] (Å) for element pairs `pair` [n], [n, channels]."""
-        scaled = self.scale[pair] * distances.unsqueeze(1) + self.offset[pair]
+        scaled = self.scale.index_select(0, pair) * distances.unsqueeze(1) + self.offset.index_select(0, pair)
         gaussians = torch.exp(-0.5 * (scaled * self.inverse_width - self._centers) ** 2)  # (n, n_radial)
         return self.linear(gaussians)

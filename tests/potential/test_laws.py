@@ -10,6 +10,7 @@ from structures import STRUCTURES, cluster, collinear, dimer, ethanol, fcc, on_a
 
 from models import SHIPPED_CHECKPOINT, random_model, trained_model
 from spinconv.potential import Evaluation, HarmonicSpinConv, batch_graphs, build_graph, energy_and_forces
+from spinconv.potential.frames import rotation_entries
 
 Transform = Callable[[ase.Atoms], ase.Atoms]
 
@@ -284,18 +285,38 @@ def test_float32_agrees_with_float64_to_its_rounding(soft_model: HarmonicSpinCon
     assert float((single.forces - double.forces).abs().max()) < 1e-4 * size
 
 
-def test_moments_give_the_same_as_rotating_every_neighbour() -> None:
-    """The atom moments are only a way to compute: the pairwise form turns each neighbour of j into the frame of the edge instead."""
+def test_moments_and_filters_give_the_same_as_rotating_every_neighbour() -> None:
+    """Moments, and a kernel that meets them before the rotation, are only a way to compute.
+
+    Here, as the paper says it, each neighbour of j is turned into the frame of the edge, summed there, and convolved.
+    """
     model = random_model(weights_times=2.0)
     graph = build_graph(ethanol(), model.cutoff, torch.float64)
     (j, i), n_edges = graph.edge_index, graph.edge_index.shape[1]
     geometry, _, m = model.edges(graph.vectors, graph.numbers[j], graph.numbers[i])
-    signal = torch.bmm(geometry.rotation, model.moments(0, m, geometry, i, len(graph.numbers))[j])
+    rows, columns = torch.tensor(rotation_entries(3)).T
+    rotation = geometry.rotation.new_zeros(n_edges, 16, 16)
+    rotation[:, rows, columns] = geometry.rotation
     into, edge = torch.meshgrid(torch.arange(n_edges), torch.arange(n_edges), indexing="ij")  # edge `into` ends where `edge` starts
     into, edge = into[i[into] == j[edge]], edge[i[into] == j[edge]]
-    seen = torch.einsum("pab,pb->pa", geometry.rotation[edge], geometry.harmonics[into])
-    pairwise = torch.zeros_like(signal).index_add(0, edge, seen.unsqueeze(2) * (m * geometry.envelope)[into].unsqueeze(1))
-    torch.testing.assert_close(signal, pairwise / model.average_neighbors**0.5, rtol=1e-12, atol=1e-13)
+    seen = torch.einsum("pab,pb->pa", rotation[edge], geometry.harmonics[into])
+    terms = seen.unsqueeze(2) * (m * geometry.envelope)[into].unsqueeze(1)
+    signal = m.new_zeros(n_edges, 16, 16).index_add(0, edge, terms) / model.average_neighbors**0.5  # (n_edges, lm, channels)
+
+    convolution = model.blocks[0].convolution
+    grouped = signal.view(n_edges, 16, convolution.n_groups, convolution.group)
+    kernels = [(order, degree) for order in range(4) for degree in range(order, 4)]
+    pooled = convolution.bias
+    for order in range(-3, 4):
+        parts = [
+            torch.einsum("egc,gcd->egd", grouped[:, degree**2 + degree + order], convolution.weight[:, kernels.index((abs(order), degree))])
+            for degree in range(abs(order), 4)
+        ]
+        response, partner = (part.flatten(1) for part in sum(parts).chunk(2, dim=2))
+        pooled = pooled + response * partner + (response if order == 0 else 0.0)
+    expected = torch.nn.functional.silu(pooled)
+    moments = model.moments(0, m, geometry, i, len(graph.numbers))
+    torch.testing.assert_close(model.spin(0, moments, geometry, j), expected, rtol=1e-12, atol=1e-13)
 
 
 def test_scripted_is_eager(soft_model: HarmonicSpinConv) -> None:
