@@ -51,7 +51,7 @@ class SpinConvolution(nn.Module):
         tiles = tiles_by_atom(j, moments.shape[0])
         filtered = self.filter(moments.index_select(0, tiles.atom)).split(self.n_components, dim=1)  # B of a tile, for each order
         rows = into_tiles(rotation, tiles).split([self.n_components[m] for m in self.orders], dim=2)  # row m of D, for each edge
-        pooled = self.bias
+        pooled: torch.Tensor = self.bias
         for index, m in enumerate(self.orders):
             response, partner = torch.bmm(rows[index], filtered[m]).chunk(2, dim=2)  # F_m and F'_m, (n_tiles, size, channels)
             if m == 0:
