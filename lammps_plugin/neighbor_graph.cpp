@@ -5,49 +5,48 @@
 #include "neigh_list.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace LAMMPS_NS;
 
 namespace spinconv {
 
-void NeighborGraph::build(const Atom &atom, const NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff)
+void NeighborGraph::build(const Atom &atom, const NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff,
+                          double angstrom, Images images)
 {
-  number_the_nodes(atom, number_of_type);
-  find_owners(atom);
-
-  size_t n_edges = 0;
-  for_each_edge(atom, list, cutoff, [&](int, int, const double *) { ++n_edges; });
-  source.resize(n_edges);
-  target.resize(n_edges);
-  vectors.resize(3 * n_edges);
-
-  size_t e = 0;
-  for_each_edge(atom, list, cutoff, [&](int i, int j, const double *r) {
-    target[e] = i;
-    source[e] = j;
-    std::copy_n(r, 3, &vectors[3 * e]);
-    ++e;
-  });
+  number_the_nodes(atom, number_of_type, images);
+  if (images == Images::folded) find_owners(atom);
+  make_room(list);
+  find_edges(atom, list, cutoff, angstrom);
 }
 
 Graph NeighborGraph::view() const
 {
   Graph graph;
-  graph.n_atoms = static_cast<int64_t>(numbers.size());
+  graph.n_atoms = n_owned;
+  graph.n_ghosts = static_cast<int64_t>(numbers.size()) - n_owned;
   graph.numbers = numbers.data();
-  graph.n_edges = static_cast<int64_t>(source.size());
+  graph.n_edges = n_edges;
   graph.source = source.data();
   graph.target = target.data();
   graph.vectors = vectors.data();
   return graph;
 }
 
-void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type)
+void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type, Images images)
 {
-  node_of_atom.assign(static_cast<size_t>(atom.nlocal) + atom.nghost, -1);
+  const int n_all = atom.nlocal + atom.nghost;
+  node_of_atom.assign(n_all, -1);
   atom_of_node.clear();
   numbers.clear();
-  for (int i = 0; i < atom.nlocal; ++i) {
+  add_nodes(atom, number_of_type, 0, atom.nlocal);
+  n_owned = static_cast<int64_t>(numbers.size());
+  if (images == Images::ghosts) add_nodes(atom, number_of_type, atom.nlocal, n_all);
+}
+
+void NeighborGraph::add_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type, int first, int last)
+{
+  for (int i = first; i < last; ++i) {
     const auto number = number_of_type[atom.type[i]];
     if (number == 0) continue;
     node_of_atom[i] = static_cast<int>(numbers.size());
@@ -78,10 +77,22 @@ void NeighborGraph::find_owners(const Atom &atom)
   }
 }
 
-/// visit(i, j, x_j - x_i) for every image within the cutoff; i and j are nodes.
-template <class Visit> void NeighborGraph::for_each_edge(const Atom &atom, const NeighList &list, double cutoff, Visit visit) const
+// Counting first lets one pass at every step do without a check or a copy. Arrays only grow, with some to spare.
+void NeighborGraph::make_room(const NeighList &list)
 {
-  const double cutoff_squared = cutoff * cutoff;
+  size_t n_pairs = 0;
+  for (int k = 0; k < list.inum; ++k) n_pairs += list.numneigh[list.ilist[k]];
+  if (n_pairs <= source.size()) return;
+  n_pairs += n_pairs / 8;
+  source.resize(n_pairs);
+  target.resize(n_pairs);
+  vectors.resize(3 * n_pairs);
+}
+
+void NeighborGraph::find_edges(const Atom &atom, const NeighList &list, double cutoff, double angstrom)
+{
+  const double cutoff_squared = cutoff * cutoff, to_angstrom = 1.0 / angstrom;
+  int64_t e = 0;
   for (int k = 0; k < list.inum; ++k) {
     const int i = list.ilist[k];
     const int node = node_of_atom[i];
@@ -90,12 +101,40 @@ template <class Visit> void NeighborGraph::for_each_edge(const Atom &atom, const
     const int *neighbors = list.firstneigh[i];
     for (int n = 0; n < list.numneigh[i]; ++n) {
       const int j = neighbors[n] & NEIGHMASK;
-      const double *there = atom.x[j];
-      const double r[3] = {there[0] - here[0], there[1] - here[1], there[2] - here[2]};
-      if (r[0] * r[0] + r[1] * r[1] + r[2] * r[2] >= cutoff_squared || node_of_atom[j] < 0) continue;
-      visit(node, node_of_atom[j], r);
+      double *r = &vectors[3 * e];
+      double square = 0.0;
+      for (int a = 0; a < 3; ++a) {
+        r[a] = to_angstrom * (atom.x[j][a] - here[a]);
+        square += r[a] * r[a];
+      }
+      if (square >= cutoff_squared || node_of_atom[j] < 0) continue;
+      target[e] = node;
+      source[e] = node_of_atom[j];
+      ++e;
     }
   }
+  n_edges = e;
+}
+
+double NeighborGraph::distance(int64_t edge) const
+{
+  const double *r = &vectors[3 * edge];
+  return std::hypot(r[0], r[1], r[2]);
+}
+
+double NeighborGraph::shortest_distance() const
+{
+  double shortest = INFINITY;
+  for (int64_t e = 0; e < n_edges; ++e) shortest = std::min(shortest, distance(e));
+  return shortest;
+}
+
+double NeighborGraph::shortest_distance(int64_t node) const
+{
+  double shortest = INFINITY;
+  for (int64_t e = 0; e < n_edges; ++e)
+    if (target[e] == node) shortest = std::min(shortest, distance(e));
+  return shortest;
 }
 
 }    // namespace spinconv

@@ -1,23 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pair_spinconv.h"
 
+#include "collective.h"
+#include "model_card.h"
+
 #include "spinconv/elements.h"
 
 #include "atom.h"
+#include "citeme.h"
 #include "comm.h"
 #include "error.h"
 #include "force.h"
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "timer.h"
 #include "update.h"
 #include "utils.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 
 using namespace LAMMPS_NS;
+
+namespace {
+
+/// What `comm_modify group` has set; LAMMPS shows it to the descendants of Comm.
+bool ghosts_are_of_a_group(const Comm &comm)
+{
+  struct Descendant : Comm {
+    static int Comm::*group() { return &Descendant::bordergroup; }
+  };
+  return comm.*Descendant::group() != 0;
+}
+
+}    // namespace
 
 /// The only name that this library shows; spinconvplugin.cpp looks it up.
 extern "C" __attribute__((visibility("default"))) Pair *spinconv_create_pair(LAMMPS *lmp)
@@ -25,14 +44,14 @@ extern "C" __attribute__((visibility("default"))) Pair *spinconv_create_pair(LAM
   return new PairSpinConv(lmp);
 }
 
-PairSpinConv::PairSpinConv(LAMMPS *lmp) : Pair(lmp)
+PairSpinConv::PairSpinConv(LAMMPS *lmp) : Pair(lmp), exchange(*this, comm, graph)
 {
   single_enable = 0;              // not a sum over pairs
   restartinfo = 0;                // give pair_style and pair_coeff again after read_restart
   one_coeff = 1;
   manybody_flag = 1;
   no_virial_fdotr_compute = 1;    // add_virial() does it, in one form for all of the system and for each atom
-  centroidstressflag = CENTROID_NOTAVAIL;
+  centroidstressflag = CENTROID_AVAIL;
 }
 
 PairSpinConv::~PairSpinConv()
@@ -58,39 +77,73 @@ void PairSpinConv::forget_coeffs()
     for (int j = 1; j <= atom->ntypes; j++) setflag[i][j] = 0;
 }
 
-// pair_style spinconv model.pt [precision float32|float64] [device cpu|cuda|cuda:<index>]
+// A step that may fail on some processes and then ends LAMMPS on all.
+void PairSpinConv::on_all(const std::function<void()> &step)
+{
+  std::string problem;
+  try {
+    step();
+  } catch (const spinconv::Error &reason) {
+    problem = reason.what();
+  }
+  problem = spinconv::first_problem(*lmp, problem);
+  if (!problem.empty()) error->all(FLERR, "pair_style spinconv: {}", problem);
+}
+
+// ---- the input
+
+// pair_style spinconv model.pt [more models] [keyword value ...]
 
 void PairSpinConv::settings(int narg, char **arg)
 {
-  if (comm->nprocs > 1)
-    error->all(FLERR, "pair_style spinconv runs on one MPI process for now, got {}; start LAMMPS without mpirun", comm->nprocs);
-  if (narg < 1) error->all(FLERR, "pair_style spinconv wants `model.pt [precision float32|float64] [device cpu|cuda]`, got nothing");
-  spinconv::Options options;
-  for (int i = 1; i < narg; i += 2) {
-    const std::string keyword = arg[i];
-    if (keyword != "precision" && keyword != "device")
-      error->all(FLERR, "pair_style spinconv knows the keywords `precision` and `device`, got {}", keyword);
-    if (i + 1 == narg) error->all(FLERR, "pair_style spinconv: keyword `{}` wants a value", keyword);
-    (keyword == "precision" ? options.dtype : options.device) = arg[i + 1];
-  }
-  if (!options.dtype.empty() && options.dtype != "float32" && options.dtype != "float64")
-    error->all(FLERR, "pair_style spinconv: `precision` must be float32 or float64, got {}", options.dtype);
-
-  const std::string found = utils::get_potential_file_path(arg[0]);
-  model_file = found.empty() ? arg[0] : found;
-  try {
-    model = std::make_unique<spinconv::Model>(model_file, options);
-  } catch (const spinconv::Error &reason) {
-    error->all(FLERR, "pair_style spinconv: {}", reason.what());
-  }
-  const auto &info = model->info();
-  if (!info.conservative)
-    error->all(FLERR, "pair_style spinconv: the forces of {} are not the gradient of its energy; this version runs only models whose are",
-               model_file);
+  on_all([&] { asked = spinconv::parse_settings(std::vector<std::string>(arg, arg + narg)); });
+  if (asked.options.threads == 0) asked.options.threads = comm->nthreads;
+  asked.options.process_on_node = spinconv::process_on_node(*lmp);
+  load_models();
+  set_comm_sizes();
   if (allocated) forget_coeffs();    // they named elements of another model
-  if (comm->me == 0)
-    utils::logmesg(lmp, "SpinConv model {}: {}, cutoff {} A, elements {}, {} on {}\n", model_file, info.kind, info.cutoff,
-                   spinconv::symbol_list(info.elements), options.dtype.empty() ? info.dtype : options.dtype, options.device);
+  say_what_was_loaded();
+}
+
+// One process reads: a thousand that open the same file would be slow.
+void PairSpinConv::load_models()
+{
+  models.clear();
+  cutoff = 0.0;
+  for (auto &file : asked.files) {
+    const std::string found = utils::get_potential_file_path(file);
+    if (!found.empty()) file = found;
+    std::string bytes;
+    on_all([&] {
+      if (comm->me == 0) bytes = spinconv::read_file(file);
+    });
+    bytes = spinconv::broadcast(*lmp, bytes);
+    on_all([&] { models.push_back(spinconv::Model::from_bytes(bytes, asked.options, file)); });
+    cutoff = std::max(cutoff, models.back().info().cutoff);
+  }
+  results.assign(models.size(), {});
+  const bool is_committee = models.size() > 1;
+  nextra = is_committee ? 3 : 0;
+  pvector = is_committee ? extra : nullptr;
+}
+
+// LAMMPS makes room for its buffers by these, before init_style() is called within a hybrid style.
+void PairSpinConv::set_comm_sizes()
+{
+  comm_forward = models.size() > 1 ? 3 * static_cast<int>(models.size()) : 1;
+  for (const auto &model : models) {
+    const auto &info = model.info();
+    comm_forward = std::max(comm_forward, spinconv::GhostExchange::numbers_in_buffer(info.n_moments, info.dtype == "float32"));
+  }
+  comm_reverse = comm_forward;
+}
+
+void PairSpinConv::say_what_was_loaded()
+{
+  for (size_t m = 0; m < models.size(); ++m) {
+    if (comm->me == 0) utils::logmesg(lmp, spinconv::model_card(models[m].info(), asked.files[m]));
+    if (lmp->citeme) lmp->citeme->add(spinconv::bibtex(models[m].info()));
+  }
 }
 
 // pair_coeff * * <element of type 1> ... ; NULL for types that are not part of the model
@@ -103,42 +156,64 @@ void PairSpinConv::coeff(int narg, char **arg)
                utils::join_words(std::vector<std::string>(arg, arg + narg), " "));
   if (!allocated) allocate();
   forget_coeffs();
-  for (int type = 1; type <= ntypes; ++type) number_of_type[type] = element_of(arg[type + 1]);
+  for (int type = 1; type <= ntypes; ++type) {
+    const std::string symbol = arg[type + 1];
+    if (symbol == "NULL") continue;
+    check_element(symbol);
+    number_of_type[type] = spinconv::number_of(symbol);
+  }
   if (std::count(number_of_type.begin(), number_of_type.end(), 0) == ntypes + 1)
     error->all(FLERR, "pair_coeff: at least one type must be an element, got NULL for all {}", ntypes);
 
   // Alone, this style answers for all pairs; within hybrid, pairs with NULL belong to others.
   const bool alone = force->pair == this;
   for (int i = 1; i <= ntypes; ++i)
-    for (int j = i; j <= ntypes; ++j) setflag[i][j] = alone || (number_of_type[i] && number_of_type[j]);
+    for (int j = i; j <= ntypes; ++j) setflag[i][j] = alone || (has_element(i) && has_element(j));
 }
 
-int64_t PairSpinConv::element_of(const std::string &symbol) const
+void PairSpinConv::check_element(const std::string &symbol) const
 {
-  if (symbol == "NULL") return 0;
-  const auto &known = model->info().elements;
   const auto number = spinconv::number_of(symbol);
-  if (std::find(known.begin(), known.end(), number) == known.end())
-    error->all(FLERR, "pair_coeff: {} does not know element `{}`; it knows {}", model_file, symbol, spinconv::symbol_list(known));
-  return number;
+  for (size_t m = 0; m < models.size(); ++m) {
+    const auto &known = models[m].info().elements;
+    if (std::find(known.begin(), known.end(), number) == known.end())
+      error->all(FLERR, "pair_coeff: {} does not know element `{}`; it knows {}", asked.files[m], symbol, spinconv::symbol_list(known));
+  }
 }
 
 void PairSpinConv::init_style()
 {
-  if (strcmp(update->unit_style, "metal") != 0)
-    error->all(FLERR, "pair_style spinconv wants `units metal` for now, got {}", update->unit_style);
+  check_units();
   if (!force->newton_pair) error->all(FLERR, "pair_style spinconv wants `newton on` for pairs, got off");
   if (!atom->tag_enable)
     error->all(FLERR, "pair_style spinconv finds periodic images by atom IDs, which `atom_modify id no` took away; use `atom_modify id yes`");
-  refuse_holes_in_the_neighbor_list();
+  check_neighbor_list();
+  if (comm->me == 0) {
+    check_masses();
+    check_time_step();
+  }
+  open_deviation_file();
+  distances_are_checked = false;
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
+// By LAMMPS' own constants, so that a temperature in one unit system is the same energy in another.
+void PairSpinConv::check_units()
+{
+  if (strcmp(update->unit_style, "lj") == 0)
+    error->all(FLERR, "pair_style spinconv has real energies and lengths, so `units` must be metal, real, si, cgs, electron, micro or nano, got lj");
+  constexpr double boltzmann_ev = 8.617343e-5;    // eV/K, as LAMMPS has it
+  energy_unit = force->boltz / boltzmann_ev;
+  angstrom = force->angstrom;
+}
+
 // A pair left out of the list, for the sake of bonds or by `neigh_modify exclude`, would silently be another model.
-void PairSpinConv::refuse_holes_in_the_neighbor_list()
+void PairSpinConv::check_neighbor_list()
 {
   if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
     error->all(FLERR, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out; use `neigh_modify exclude none`");
+  if (ghosts_are_of_a_group(*comm))
+    error->all(FLERR, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out; use `comm_modify group all`");
   const bigint n_special[] = {0, atom->nbonds, atom->nangles, atom->ndihedrals};
   for (int k = 1; k <= 3; ++k)
     if (atom->molecular != Atom::ATOMIC && n_special[k] > 0 && force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
@@ -147,46 +222,142 @@ void PairSpinConv::refuse_holes_in_the_neighbor_list()
                  k + 1);
 }
 
+void PairSpinConv::check_masses()
+{
+  if (atom->rmass || !atom->mass) return;
+  const std::map<std::string, double> of_units = {{"si", 1.66053907e-27}, {"cgs", 1.66053907e-24}, {"micro", 1.66053907e-12}, {"nano", 1.66053907e-6}};
+  const auto found = of_units.find(update->unit_style);
+  const double gram_per_mol = found == of_units.end() ? 1.0 : found->second;
+  for (int type = 1; type <= atom->ntypes; ++type) {
+    if (!has_element(type) || !atom->mass_setflag[type]) continue;
+    const double usual = spinconv::mass_of(number_of_type[type]), here = atom->mass[type] / gram_per_mol;
+    if (std::abs(here - usual) > 0.1 * usual)
+      error->warning(FLERR, "pair_style spinconv: the mass of type {} is {:.4g} g/mol, that of {} is {:.4g}", type, here,
+                     spinconv::symbol_of(number_of_type[type]), usual);
+  }
+}
+
+void PairSpinConv::check_time_step()
+{
+  if (update->whichflag != 1) return;    // not a run
+  const double femtoseconds = update->dt / force->femtosecond;
+  const bool has_hydrogen = std::count(number_of_type.begin(), number_of_type.end(), 1) > 0;
+  const double longest = has_hydrogen ? 1.5 : 5.0;
+  if (femtoseconds > longest)
+    error->warning(FLERR, "pair_style spinconv: a time step of {:.3g} fs is long {}; {} fs is usual", femtoseconds,
+                   has_hydrogen ? "for hydrogen that moves freely" : "for atoms that move freely", has_hydrogen ? "0.5" : "1 to 2");
+}
+
+void PairSpinConv::open_deviation_file()
+{
+  const bool wanted = asked.is_committee() && asked.out_freq > 0;
+  if (!wanted || has_deviation_file) return;
+  on_all([&] {
+    const std::string units = std::string("units ") + update->unit_style;
+    if (comm->me == 0) deviation_file.open(asked.out_file, "energy, " + units, "force, " + units);
+  });
+  has_deviation_file = true;
+}
+
 double PairSpinConv::init_one(int, int)
 {
-  return model->info().cutoff;
+  return cutoff * angstrom;
 }
+
+// ---- a step
 
 void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  graph.build(*atom, *list, number_of_type, model->info().cutoff);
-  try {
-    model->evaluate(graph.view(), true, result);
-  } catch (const spinconv::Error &reason) {
-    error->one(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, reason.what());
-  }
-  check_result();
+  const auto images = comm->nprocs == 1 ? spinconv::Images::folded : spinconv::Images::ghosts;
+  graph.build(*atom, *list, number_of_type, cutoff, angstrom, images);
+  if (!distances_are_checked) check_distances();
+  evaluate();
   if (eflag_either) add_energy();
   add_forces();
-  if (vflag_either) add_virial();
+  if (vflag_global || vflag_atom) add_virial();
+  if (cvflag_atom) add_centroid_virial();
+  if (models.size() > 1) find_deviations();
+  keep_peratom_output();
+}
+
+// Once a run: later, a distance that short shows in the energy.
+void PairSpinConv::check_distances()
+{
+  distances_are_checked = true;
+  constexpr double too_short = 0.5;    // Å; hydrogen molecules have 0.74
+  double here = graph.shortest_distance(), shortest = here;
+  MPI_Allreduce(&here, &shortest, 1, MPI_DOUBLE, MPI_MIN, world);
+  if (shortest < too_short && comm->me == 0)
+    error->warning(FLERR, "pair_style spinconv: two atoms are {:.3g} A apart; no model was trained for that", shortest);
+}
+
+// Before anything is added to LAMMPS' arrays, so that its last good state stays as it is.
+void PairSpinConv::evaluate()
+{
+  spinconv::Request request;
+  request.centroid = cvflag_atom;
+  request.chunk = asked.chunk;
+  if (comm->nprocs > 1) request.exchange = &exchange;
+
+  std::string problem;
+  for (size_t m = 0; m < models.size(); ++m) {
+    try {
+      models[m].evaluate(graph.view(), request, results[m]);
+    } catch (const spinconv::Error &reason) {
+      if (problem.empty()) problem = reason.what();
+    }
+  }
+  if (problem.empty()) {
+    if (models.size() > 1) spinconv::average(results, mean);
+    result = models.size() > 1 ? &mean : &results[0];
+    problem = words_on_bad_numbers();
+  }
+  problem = spinconv::first_problem(*lmp, problem);
+  if (!problem.empty()) error->all(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, problem);
+}
+
+// Of the atoms without a number, the one with the nearest neighbor: what goes wrong there spreads to all around.
+std::string PairSpinConv::words_on_bad_numbers() const
+{
+  const auto view = graph.view();
+  std::vector<char> is_bad(view.n_atoms, 0);
+  for (int64_t node = 0; node < view.n_atoms; ++node)
+    if (!std::isfinite(result->atom_energies[node])) is_bad[node] = 1;
+  for (int64_t k = 0; k < 3 * view.n_edges; ++k)
+    if (!std::isfinite(result->edge_gradients[k])) is_bad[view.target[k / 3]] = 1;
+  if (std::count(is_bad.begin(), is_bad.end(), 1) == 0) return "";
+  int64_t worst = -1;
+  double shortest = INFINITY;
+  for (int64_t node = 0; node < view.n_atoms; ++node) {
+    if (!is_bad[node]) continue;
+    const double distance = graph.shortest_distance(node);
+    if (worst < 0 || distance < shortest) worst = node, shortest = distance;
+  }
+  return fmt::format("energy or force of atom {} is not a number; its nearest neighbor is at {:.4g} A", atom->tag[graph.atoms()[worst]], shortest);
 }
 
 void PairSpinConv::add_energy()
 {
-  if (eflag_global) eng_vdwl += result.energy;
+  if (eflag_global) eng_vdwl += energy_unit * result->energy;
   if (!eflag_atom) return;
   const auto &atoms = graph.atoms();
-  for (size_t node = 0; node < atoms.size(); ++node) eatom[atoms[node]] += result.atom_energies[node];
+  for (size_t node = 0; node < result->atom_energies.size(); ++node) eatom[atoms[node]] += energy_unit * result->atom_energies[node];
 }
 
-// dE/dr of an edge from j to i, r = x_j - x_i, pulls i along and j against it. Images are folded onto the atoms they are images of.
+// dE/dr of an edge from j to i, r = x_j - x_i, pulls i along and j against it.
 void PairSpinConv::add_forces()
 {
   double **f = atom->f;
   const auto view = graph.view();
   const auto &atoms = graph.atoms();
+  const double unit = energy_unit / angstrom;
   for (int64_t e = 0; e < view.n_edges; ++e) {
-    const double *gradient = &result.edge_gradients[3 * e];
+    const double *gradient = &result->edge_gradients[3 * e];
     double *fi = f[atoms[view.target[e]]], *fj = f[atoms[view.source[e]]];
     for (int a = 0; a < 3; ++a) {
-      fi[a] += gradient[a];
-      fj[a] -= gradient[a];
+      fi[a] += unit * gradient[a];
+      fj[a] -= unit * gradient[a];
     }
   }
 }
@@ -197,14 +368,15 @@ void PairSpinConv::add_virial()
 {
   const auto view = graph.view();
   const auto &atoms = graph.atoms();
+  const double unit = energy_unit;
   for (int64_t e = 0; e < view.n_edges; ++e) {
-    const double *r = &view.vectors[3 * e], *g = &result.edge_gradients[3 * e];
-    const double w[6] = {-r[0] * g[0],
-                         -r[1] * g[1],
-                         -r[2] * g[2],
-                         -0.5 * (r[0] * g[1] + r[1] * g[0]),
-                         -0.5 * (r[0] * g[2] + r[2] * g[0]),
-                         -0.5 * (r[1] * g[2] + r[2] * g[1])};
+    const double *r = &view.vectors[3 * e], *g = &result->edge_gradients[3 * e];
+    const double w[6] = {-unit * r[0] * g[0],
+                         -unit * r[1] * g[1],
+                         -unit * r[2] * g[2],
+                         -0.5 * unit * (r[0] * g[1] + r[1] * g[0]),
+                         -0.5 * unit * (r[0] * g[2] + r[2] * g[0]),
+                         -0.5 * unit * (r[1] * g[2] + r[2] * g[1])};
     if (vflag_global)
       for (int k = 0; k < 6; ++k) virial[k] += w[k];
     if (vflag_atom)
@@ -215,25 +387,155 @@ void PairSpinConv::add_virial()
   }
 }
 
-// Before anything is added, so that the last good state of LAMMPS stays as it is.
-void PairSpinConv::check_result()
+// W_j = sum over atoms i of (x_i - x_j) (x) dE_i/dx_j, which makes the heat flux of a many-body potential exact (Fan et al.,
+// Phys. Rev. B 92, 094301 (2015), eq. 13); from spinconv::Result::centroid.
+void PairSpinConv::add_centroid_virial()
 {
+  constexpr int component[9][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}, {1, 0}, {2, 0}, {2, 1}};    // xx yy zz xy xz yz yx zx zy
   const auto view = graph.view();
-  int64_t bad = -1;
-  for (int64_t node = 0; node < view.n_atoms && bad < 0; ++node)
-    if (!std::isfinite(result.atom_energies[node])) bad = node;
-  for (int64_t k = 0; k < 3 * view.n_edges && bad < 0; ++k)
-    if (!std::isfinite(result.edge_gradients[k])) bad = view.target[k / 3];
-  if (bad < 0) return;
-  error->one(FLERR, "pair_style spinconv: energy or force of atom {} is not a number at step {}; its nearest neighbor is at {:.4g} A",
-             atom->tag[graph.atoms()[bad]], update->ntimestep, shortest_distance(bad));
+  const auto &atoms = graph.atoms();
+  for (int64_t e = 0; e < view.n_edges; ++e) {
+    const double *r = &view.vectors[3 * e], *g = &result->edge_gradients[3 * e], *q = &result->centroid[9 * e];
+    double *of_target = cvatom[atoms[view.target[e]]], *of_source = cvatom[atoms[view.source[e]]];
+    for (int k = 0; k < 9; ++k) {
+      const int a = component[k][0], b = component[k][1];
+      of_target[k] -= energy_unit * q[3 * a + b];
+      of_source[k] += energy_unit * (q[3 * a + b] - r[a] * g[b]);
+    }
+  }
 }
 
-double PairSpinConv::shortest_distance(int64_t node) const
+// ---- the committee
+
+void PairSpinConv::find_deviations()
+{
+  sum_forces_of_models();
+  const size_t n_owned = graph.view().n_atoms;
+  spinconv::force_deviations(forces_of_models, n_owned, models.size(), force_deviations);
+  spinconv::energy_deviations(results, n_owned, energy_deviations);
+
+  const auto spread = spread_over_atoms();
+  // `compute pair` sums over processes
+  extra[0] = comm->me == 0 ? spread.largest : 0.0;
+  extra[1] = comm->me == 0 ? spread.smallest : 0.0;
+  extra[2] = comm->me == 0 ? spread.mean : 0.0;
+
+  const bool halts = asked.halt > 0.0 && spread.largest > asked.halt;
+  const bool is_time = asked.out_freq > 0 && (halts || update->ntimestep % asked.out_freq == 0);
+  if (is_time && update->ntimestep != last_written) {    // the last step of a run is the first of the next
+    const auto virials = sum_virials_of_models();
+    if (comm->me == 0) deviation_file.write(update->ntimestep, spinconv::virial_deviation(virials, static_cast<double>(atom->natoms)), spread);
+    last_written = update->ntimestep;
+  }
+  if (!halts) return;
+  if (comm->me == 0)
+    utils::logmesg(lmp, "pair_style spinconv: at step {} the largest force deviation is {:.6g}, above `halt` {}: the run ends\n", update->ntimestep,
+                   spread.largest, asked.halt);
+  timer->force_timeout();
+}
+
+void PairSpinConv::sum_forces_of_models()
 {
   const auto view = graph.view();
-  double shortest = INFINITY;
-  for (int64_t e = 0; e < view.n_edges; ++e)
-    if (view.target[e] == node) shortest = std::min(shortest, std::hypot(view.vectors[3 * e], view.vectors[3 * e + 1], view.vectors[3 * e + 2]));
-  return shortest;
+  const size_t width = 3 * models.size();
+  forces_of_models.assign(width * (view.n_atoms + view.n_ghosts), 0.0);
+  for (size_t m = 0; m < models.size(); ++m)
+    for (int64_t e = 0; e < view.n_edges; ++e)
+      for (int a = 0; a < 3; ++a) {
+        const double gradient = results[m].edge_gradients[3 * e + a];
+        forces_of_models[width * view.target[e] + 3 * m + a] += gradient;
+        forces_of_models[width * view.source[e] + 3 * m + a] -= gradient;
+      }
+  if (comm->nprocs > 1) exchange.from_ghosts(forces_of_models.data(), static_cast<int64_t>(width));
+}
+
+std::vector<std::array<double, 9>> PairSpinConv::sum_virials_of_models() const
+{
+  const auto view = graph.view();
+  std::vector<std::array<double, 9>> virials;
+  for (const auto &of_model : results) {
+    auto here = spinconv::virial_of(view, of_model), sum = here;
+    MPI_Allreduce(here.data(), sum.data(), 9, MPI_DOUBLE, MPI_SUM, world);
+    for (auto &number : sum) number *= energy_unit;
+    virials.push_back(sum);
+  }
+  return virials;
+}
+
+spinconv::Deviation PairSpinConv::spread_over_atoms() const
+{
+  const double unit = energy_unit / angstrom;
+  double extremes[2] = {-INFINITY, -INFINITY}, sums[2] = {0.0, static_cast<double>(force_deviations.size())};
+  for (const double of_atom : force_deviations) {
+    extremes[0] = std::max(extremes[0], of_atom);
+    extremes[1] = std::max(extremes[1], -of_atom);
+    sums[0] += of_atom;
+  }
+  MPI_Allreduce(MPI_IN_PLACE, extremes, 2, MPI_DOUBLE, MPI_MAX, world);
+  MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_DOUBLE, MPI_SUM, world);
+  if (sums[1] == 0.0) return {};
+  return {unit * extremes[0], -unit * extremes[1], unit * sums[0] / sums[1]};
+}
+
+// ---- what other commands ask for
+
+// For `fix pair`, `extract_peratom` and the Python module: in the unit of the run, zero for atoms that are no part of the model.
+void PairSpinConv::keep_peratom_output()
+{
+  const auto spread = [&](const std::vector<double> &of_nodes, double unit, std::vector<double> &of_atoms) {
+    of_atoms.assign(atom->nmax, 0.0);
+    for (size_t node = 0; node < of_nodes.size(); ++node) of_atoms[graph.atoms()[node]] = unit * of_nodes[node];
+  };
+  spread(result->atom_energies, energy_unit, peratom_energy);
+  if (models.size() < 2) return;
+  spread(force_deviations, energy_unit / angstrom, peratom_force_deviation);
+  spread(energy_deviations, energy_unit, peratom_energy_deviation);
+}
+
+void *PairSpinConv::extract_peratom(const char *name, int &n_columns)
+{
+  n_columns = 0;
+  if (strcmp(name, "energy") == 0) return peratom_energy.data();
+  if (models.size() < 2) return nullptr;
+  if (strcmp(name, "force_deviation") == 0) return peratom_force_deviation.data();
+  if (strcmp(name, "energy_deviation") == 0) return peratom_energy_deviation.data();
+  return nullptr;
+}
+
+// `fix pair` may switch an output on by its flag; these always are.
+void *PairSpinConv::extract(const char *name, int &n_dimensions)
+{
+  n_dimensions = 0;
+  if (strcmp(name, "energy_flag") == 0) return &always_on;
+  const bool is_committees = strcmp(name, "force_deviation_flag") == 0 || strcmp(name, "energy_deviation_flag") == 0;
+  return is_committees && models.size() > 1 ? &always_on : nullptr;
+}
+
+double PairSpinConv::memory_usage()
+{
+  const auto view = graph.view();
+  const double per_edge = 2 * sizeof(int64_t) + (3 + 3 * results.size()) * sizeof(double);
+  return Pair::memory_usage() + per_edge * static_cast<double>(view.n_edges) + 3.0 * sizeof(double) * atom->nmax;
+}
+
+// ---- called by the exchange, through LAMMPS
+
+int PairSpinConv::pack_forward_comm(int n, int *atoms, double *buffer, int, int *)
+{
+  return exchange.pack_forward(n, atoms, buffer);
+}
+
+void PairSpinConv::unpack_forward_comm(int n, int first, double *buffer)
+{
+  exchange.unpack_forward(n, first, buffer);
+}
+
+int PairSpinConv::pack_reverse_comm(int n, int first, double *buffer)
+{
+  return exchange.pack_reverse(n, first, buffer);
+}
+
+void PairSpinConv::unpack_reverse_comm(int n, int *atoms, double *buffer)
+{
+  exchange.unpack_reverse(n, atoms, buffer);
 }

@@ -1,13 +1,17 @@
-// pair_style spinconv: energy, forces and virial of a SpinConv model. LAMMPS types only; torch stays behind spinconv::Model.
+// pair_style spinconv: energy, forces and virial of SpinConv models. LAMMPS types only; torch stays behind spinconv::Model.
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "committee.h"
+#include "ghost_exchange.h"
 #include "neighbor_graph.h"
+#include "pair_settings.h"
 #include "spinconv/model.h"
 
 #include "pair.h"
 
-#include <memory>
+#include <array>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,22 +28,66 @@ class PairSpinConv : public Pair {
   double init_one(int, int) override;
   void compute(int, int) override;
 
+  void *extract(const char *, int &) override;
+  void *extract_peratom(const char *, int &) override;
+  double memory_usage() override;
+
+  int pack_forward_comm(int, int *, double *, int, int *) override;
+  void unpack_forward_comm(int, int, double *) override;
+  int pack_reverse_comm(int, int, double *) override;
+  void unpack_reverse_comm(int, int *, double *) override;
+
  private:
   void allocate();
   void forget_coeffs();
-  int64_t element_of(const std::string &symbol) const;    // atomic number, 0 for NULL
-  void refuse_holes_in_the_neighbor_list();
+  void on_all(const std::function<void()> &step);
+  void load_models();
+  void set_comm_sizes();
+  void say_what_was_loaded();
+  void open_deviation_file();
+  void check_element(const std::string &symbol) const;
+
+  void check_units();
+  void check_masses();
+  void check_time_step();
+  void check_neighbor_list();
+  void check_distances();
+  bool has_element(int type) const { return number_of_type[type] != 0; }
+
+  void evaluate();
+  std::string words_on_bad_numbers() const;
   void add_energy();
   void add_forces();
   void add_virial();
-  void check_result();
-  double shortest_distance(int64_t node) const;
+  void add_centroid_virial();
+  void find_deviations();
+  void sum_forces_of_models();
+  std::vector<std::array<double, 9>> sum_virials_of_models() const;
+  spinconv::Deviation spread_over_atoms() const;
+  void keep_peratom_output();
 
-  std::unique_ptr<spinconv::Model> model;
-  std::string model_file;
-  std::vector<int64_t> number_of_type;    // by atom type, from 1; 0 is NULL: such atoms are not part of the model
+  spinconv::PairSettings asked;
+  std::vector<spinconv::Model> models;
+  double cutoff = 0.0;                                   // Å, the longest of the models'
+  std::vector<int64_t> number_of_type;                   // by atom type, from 1; 0 is NULL: such atoms are not part of the model
+  double energy_unit = 1.0;                              // of the run, in eV
+  double angstrom = 1.0;                                 // in the length unit of the run
+  bool distances_are_checked = false;
+
   spinconv::NeighborGraph graph;
-  spinconv::Result result;
+  spinconv::GhostExchange exchange;
+  std::vector<spinconv::Result> results;                 // [n_models]
+  spinconv::Result mean;                                 // of a committee
+  const spinconv::Result *result = nullptr;              // of this step
+
+  std::vector<double> forces_of_models;                  // [n_nodes][n_models][3], eV/Å
+  std::vector<double> force_deviations, energy_deviations;    // [n_owned nodes], eV/Å and eV
+  spinconv::DeviationFile deviation_file;
+  bool has_deviation_file = false;                       // on all processes; open on one
+  bigint last_written = -1;                              // step
+  double extra[3] = {0.0, 0.0, 0.0};                     // pvector: largest, smallest, mean force deviation
+  std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation;    // [nmax]
+  int always_on = 1;
 };
 
 }    // namespace LAMMPS_NS

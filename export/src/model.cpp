@@ -1,20 +1,20 @@
-// Reads model.pt and evaluates it with libtorch. Everything that knows torch is in this file.
+// Reads model.pt, and answers for it. What knows torch is here and in evaluation.cpp.
 // SPDX-License-Identifier: MIT
 #include "spinconv/model.h"
+
+#include "evaluation.h"
 
 #include "spinconv/elements.h"
 
 #include <torch/cuda.h>
 #include <torch/script.h>
 
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <ATen/Parallel.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <istream>
+#include <new>
 #include <sstream>
 #include <utility>
 
@@ -44,6 +44,17 @@ std::string sentence(const std::string& text) {
   return reason.substr(0, reason.find(". "));
 }
 
+/// Whether what torch says means that there is no memory left. Its CPU allocator has no error of its own for that.
+bool is_out_of_memory(const std::string& text) {
+  return text.find("out of memory") != std::string::npos || text.find("can't allocate memory") != std::string::npos;
+}
+
+/// Memory that could not be had. `what()` is what torch says of it.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
 /// Runs `step`; whatever torch throws leaves as an Error that begins with `failure`.
 template <class Step>
 auto in_words(const std::string& failure, Step&& step) -> decltype(step()) {
@@ -51,23 +62,32 @@ auto in_words(const std::string& failure, Step&& step) -> decltype(step()) {
     return step();
   } catch (const Error&) {
     throw;
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(failure + ": out of memory");
   } catch (const c10::Error& error) {
-    throw Error(failure + ": " + sentence(error.what_without_backtrace()));
+    const std::string text = error.what_without_backtrace();
+    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + sentence(text));
+    throw Error(failure + ": " + sentence(text));
   } catch (const std::exception& error) {
-    throw Error(failure + ": " + sentence(error.what()));
+    const std::string text = error.what();
+    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + sentence(text));
+    throw Error(failure + ": " + sentence(text));
   }
 }
 
 // ---- the requests of the caller
 
-c10::Device parse_device(const std::string& name) {
-  if (name == "cpu") return c10::Device(c10::kCPU);
+c10::Device parse_device(const std::string& name, int process_on_node) {
   const bool has_index = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 &&
                          name.find_first_not_of("0123456789", 5) == std::string::npos;
-  if (name != "cuda" && !has_index) throw Error("`device` must be cpu, cuda or cuda:<index>, got " + name);
-  const int index = has_index ? std::stoi(name.substr(5)) : 0;
+  if (name != "auto" && name != "cpu" && name != "cuda" && !has_index) {
+    throw Error("`device` must be auto, cpu, cuda or cuda:<index>, got " + name);
+  }
+  if (name == "cpu") return c10::Device(c10::kCPU);
   const int n_devices = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
+  if (n_devices == 0 && name == "auto") return c10::Device(c10::kCPU);
   if (n_devices == 0) throw Error("`device` is " + name + ", but this torch finds no CUDA device; use cpu");
+  const int index = has_index ? std::stoi(name.substr(5)) : process_on_node % n_devices;
   if (index >= n_devices) {
     throw Error("`device` is " + name + ", but there are only " + std::to_string(n_devices) + " CUDA devices, counted from 0");
   }
@@ -87,7 +107,8 @@ struct Archive {
   std::string metadata;
 };
 
-Archive load_archive(std::istream& stream, const std::string& name) {
+Archive load_archive(const std::string& bytes, const std::string& name) {
+  std::istringstream stream(bytes);
   torch::jit::ExtraFilesMap extra{{metadata_name, ""}};
   auto module = in_words(name + " is not a model.pt (`spinconv export` writes one)",
                          [&] { return torch::jit::load(stream, torch::kCPU, extra); });
@@ -115,9 +136,23 @@ ModelInfo read_info(const Archive& archive, const std::string& name) {
   info.cutoff = attribute(archive, name, "cutoff").toDouble();
   info.elements = attribute(archive, name, "elements").toIntVector();
   info.conservative = attribute(archive, name, "conservative").toBool();
+  info.n_blocks = attribute(archive, name, "n_blocks").toInt();
   info.dtype = attribute(archive, name, "dtype").toStringRef();
-  if (!archive.module.find_method("energies")) throw Error(name + " is damaged: it has no method `energies`; export it again");
   return info;
+}
+
+void check_methods(const torch::jit::Module& module, const std::string& name) {
+  for (const char* method : {"edges", "moments", "spin", "mix", "readout"}) {
+    if (!module.find_method(method)) throw Error(name + " is damaged: it has no method `" + method + "`; export it again");
+  }
+}
+
+void check_is_conservative(const ModelInfo& info, const Options& options, const std::string& name) {
+  if (info.conservative) return;
+  if (!options.allow_nonconservative) {
+    throw Error("the forces of " + name + " are not the gradient of its energy, which will not be conserved; say `nonconservative yes` to have that");
+  }
+  throw Error("the forces of " + name + " are not the gradient of its energy; this version of spinconv runs only models whose are");
 }
 
 /// Weights to the device and, where they are real numbers, to the working precision. jit::Module::to would cast integers too.
@@ -142,23 +177,30 @@ void keep_freed_memory() {
 
 struct Model::Implementation {
   ModelInfo info;
-  torch::jit::Module module;
-  c10::Device device = c10::Device(c10::kCPU);
-  c10::ScalarType dtype = torch::kFloat64;
+  Stages stages;
+  int threads = 0;
   std::vector<bool> known;   // by atomic number
 
-  Implementation(std::istream& stream, const std::string& name, const Options& options) {
+  Implementation(const std::string& bytes, const std::string& name, const Options& options) : threads(options.threads) {
     keep_freed_memory();
-    device = parse_device(options.device);
-    if (!options.dtype.empty()) dtype = parse_dtype(options.dtype);
-    auto archive = load_archive(stream, name);
+    if (threads < 0) throw Error("`threads` must be 0 (as many as torch has) or more, got " + std::to_string(threads));
+    stages.device = parse_device(options.device, options.process_on_node);
+    if (!options.dtype.empty()) stages.dtype = parse_dtype(options.dtype);
+    auto archive = load_archive(bytes, name);
     in_words(name + " is damaged", [&] {
       info = read_info(archive, name);
-      if (options.dtype.empty()) dtype = parse_dtype(info.dtype);
-      module = std::move(archive.module);
-      module.eval();
-      move_weights(module, device, dtype);
+      check_is_conservative(info, options, name);
+      check_methods(archive.module, name);
+      if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);
+      stages.module = std::move(archive.module);
+      stages.module.eval();
+      move_weights(stages.module, stages.device, stages.dtype);
+      stages.n_blocks = info.n_blocks;
+      stages.n_moments = count_moments(stages);
     });
+    info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
+    info.device = stages.device.str();
+    info.n_moments = stages.n_moments;
     for (const auto number : info.elements) {
       if (number < 0 || number >= static_cast<int64_t>(symbols().size())) throw Error(name + " is damaged: it has an element " + std::to_string(number));
       if (static_cast<size_t>(number) >= known.size()) known.resize(number + 1, false);
@@ -167,7 +209,7 @@ struct Model::Implementation {
   }
 
   void check_elements(const Graph& graph) const {
-    for (int64_t i = 0; i < graph.n_atoms; ++i) {
+    for (int64_t i = 0; i < graph.n_atoms + graph.n_ghosts; ++i) {
       const auto number = graph.numbers[i];
       if (number < 0 || number >= static_cast<int64_t>(known.size()) || !known[number]) {
         throw Error("the model does not know element " + symbol_of(number) + " (of atom " + std::to_string(i) + ", counted from 0); it knows " +
@@ -175,62 +217,50 @@ struct Model::Implementation {
       }
     }
   }
-
-  torch::Tensor on_device(const int64_t* data, at::IntArrayRef shape) const {
-    return torch::from_blob(const_cast<int64_t*>(data), shape, torch::kInt64).to(device);
-  }
-
-  void evaluate(const Graph& graph, bool with_gradients, Result& result) {
-    check_elements(graph);
-    const auto n_atoms = graph.n_atoms, n_edges = graph.n_edges;
-    result.energy = 0.0;
-    result.atom_energies.resize(n_atoms);
-    result.edge_gradients.resize(with_gradients ? 3 * n_edges : 0);
-    if (n_atoms == 0) return;
-
-    // Without profiling and fusion: those would slow the first steps, again whenever sizes change, and gain nothing on a CPU.
-    // Both guards hold for this thread alone and put back what was there.
-    torch::jit::GraphOptimizerEnabledGuard optimizer_off(false);
-    at::AutoGradMode with_grad(with_gradients && n_edges > 0);
-
-    const auto numbers = on_device(graph.numbers, {n_atoms});
-    const auto edge_index = torch::stack({on_device(graph.source, {n_edges}), on_device(graph.target, {n_edges})});  // (2, n_edges)
-    auto vectors = torch::from_blob(const_cast<double*>(graph.vectors), {n_edges, 3}, torch::kFloat64).to(device, dtype);
-    if (with_gradients && n_edges > 0) vectors.requires_grad_(true);
-
-    const auto energies = module.get_method("energies")({numbers, edge_index, vectors}).toTensor();  // (n_atoms,)
-    if (energies.dim() != 1 || energies.size(0) != n_atoms) throw Error("the model gave no energy per atom; export it again");
-    const auto energies_here = energies.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-    std::copy_n(energies_here.const_data_ptr<double>(), n_atoms, result.atom_energies.begin());
-    for (const auto energy : result.atom_energies) result.energy += energy;
-
-    if (!with_gradients || n_edges == 0) return;
-    const auto gradient = torch::autograd::grad({energies}, {vectors}, {torch::ones_like(energies)})[0];
-    const auto gradient_here = gradient.to(torch::kCPU, torch::kFloat64).contiguous();  // (n_edges, 3)
-    std::copy_n(gradient_here.const_data_ptr<double>(), 3 * n_edges, result.edge_gradients.begin());
-  }
 };
 
 namespace {
 
-std::ifstream open(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  // A directory opens, and only reading fails; peek finds out, and finds an empty file too.
-  if (!file) throw Error("cannot open model file " + path + ": " + std::strerror(errno));
-  if (file.peek() == std::ifstream::traits_type::eof()) throw Error("model file " + path + " is empty or a folder");
-  return file;
+/// Torch's threads are one number for the thread that asks: the engine's own is put back.
+class UseThreads {
+ public:
+  explicit UseThreads(int wanted) : before_(at::get_num_threads()), differs_(wanted > 0 && wanted != before_) {
+    if (differs_) at::set_num_threads(wanted);
+  }
+  ~UseThreads() {
+    if (differs_) at::set_num_threads(before_);
+  }
+  UseThreads(const UseThreads&) = delete;
+  UseThreads& operator=(const UseThreads&) = delete;
+
+ private:
+  int before_;
+  bool differs_;
+};
+
+std::string size_of(const Graph& graph, const Request& request) {
+  std::string text = std::to_string(graph.n_atoms) + " atoms and " + std::to_string(graph.n_edges) + " edges";
+  if (request.chunk > 0 && request.chunk < graph.n_edges) text += ", " + std::to_string(request.chunk) + " at once";
+  return text;
 }
 
 }  // namespace
 
-Model::Model(const std::string& path, const Options& options) {
-  auto file = open(path);
-  implementation_ = std::make_unique<Implementation>(file, path, options);
+std::string read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  // A directory opens, and only reading fails; peek finds out, and finds an empty file too.
+  if (!file) throw Error("cannot open model file " + path + ": " + std::strerror(errno));
+  if (file.peek() == std::ifstream::traits_type::eof()) throw Error("model file " + path + " is empty or a folder");
+  std::ostringstream bytes;
+  bytes << file.rdbuf();
+  if (!file || !bytes) throw Error("cannot read model file " + path);
+  return bytes.str();
 }
 
-Model Model::from_bytes(const std::string& bytes, const Options& options) {
-  std::istringstream stream(bytes);
-  return Model(std::make_unique<Implementation>(stream, "the model", options));
+Model::Model(const std::string& path, const Options& options) : Model(from_bytes(read_file(path), options, path)) {}
+
+Model Model::from_bytes(const std::string& bytes, const Options& options, const std::string& name) {
+  return Model(std::make_unique<Implementation>(bytes, name, options));
 }
 
 Model::Model(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
@@ -240,9 +270,16 @@ Model::~Model() = default;
 
 const ModelInfo& Model::info() const { return implementation_->info; }
 
-void Model::evaluate(const Graph& graph, bool with_gradients, Result& result) {
-  in_words("the model failed on " + std::to_string(graph.n_atoms) + " atoms and " + std::to_string(graph.n_edges) + " edges",
-           [&] { implementation_->evaluate(graph, with_gradients, result); });
+void Model::evaluate(const Graph& graph, const Request& request, Result& result) {
+  const UseThreads use(implementation_->threads);
+  try {
+    in_words("the model failed on " + size_of(graph, request), [&] {
+      implementation_->check_elements(graph);
+      evaluate_by_stages(implementation_->stages, graph, request, result);
+    });
+  } catch (const OutOfMemory& error) {
+    throw Error(std::string(error.what()) + "; evaluate fewer edges at once with `chunk`");
+  }
 }
 
 }  // namespace spinconv

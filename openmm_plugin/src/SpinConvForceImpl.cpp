@@ -59,7 +59,10 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
   forces_.resize(numbers_.size());
 
   in_openmm_words([&] {
-    model_ = std::make_unique<Model>(Model::from_bytes(owner_.getModel(), Options{owner_.getDevice(), owner_.getPrecision()}));
+    Options options;
+    options.device = owner_.getDevice();
+    options.dtype = owner_.getPrecision();
+    model_ = std::make_unique<Model>(Model::from_bytes(owner_.getModel(), options));
     check_elements();
     neighbors_ = std::make_unique<NeighborList>(model_->info().cutoff);
   });
@@ -140,7 +143,9 @@ void SpinConvForceImpl::evaluate() {
   graph.target = neighbors_->target();
   graph.vectors = neighbors_->vectors();
   const bool with_forces = with_forces_;   // once: see calcForcesAndEnergy
-  model_->evaluate(graph, with_forces, result_);
+  Request request;
+  request.gradients = with_forces;
+  model_->evaluate(graph, request, result_);
 
   std::fill(forces_.begin(), forces_.end(), Point{});
   if (!with_forces) return;

@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -18,12 +18,25 @@ def refused(lmp: Any, words: str, *lines: str) -> None:
     assert "Traceback" not in str(caught.value)
 
 
+KEYWORDS = "chunk device halt nonconservative out_file out_freq precision threads"
 SETTINGS = {
-    "pair_style spinconv": "pair_style spinconv wants `model.pt [precision float32|float64] [device cpu|cuda]`, got nothing",
+    "pair_style spinconv": "wants `model.pt [more models] [keyword value ...]`, got nothing",
+    "pair_style spinconv precision float64": "wants `model.pt [more models] [keyword value ...]`, got no model before precision",
     "pair_style spinconv {model} precision": "keyword `precision` wants a value",
     "pair_style spinconv {model} precision half": "`precision` must be float32 or float64, got half",
-    "pair_style spinconv {model} colour red": "pair_style spinconv knows the keywords `precision` and `device`, got colour",
-    "pair_style spinconv {model} device gpu": "`device` must be cpu, cuda or cuda:<index>, got gpu",
+    "pair_style spinconv {model} colour red": f"knows the keywords {KEYWORDS}, got colour",
+    "pair_style spinconv {model} device gpu": "`device` must be auto, cpu, cuda or cuda:<index>, got gpu",
+    "pair_style spinconv {model} threads 0": "`threads` must be a number of threads, 1 or more, got 0",
+    "pair_style spinconv {model} threads two": "`threads` must be a number of threads, 1 or more, got two",
+    "pair_style spinconv {model} chunk -1": "`chunk` must be a number of edges, 0 for all at once, got -1",
+    "pair_style spinconv {model} chunk 1e5": "`chunk` must be a number of edges, 0 for all at once, got 1e5",
+    "pair_style spinconv {model} nonconservative maybe": "`nonconservative` must be yes or no, got maybe",
+    "pair_style spinconv {model} out_freq 10": "`out_freq` is for several models, got one",
+    "pair_style spinconv {model} halt 1.0": "`halt` is for several models, got one",
+    "pair_style spinconv {model} {model} halt high": "`halt` must be a force deviation, 0 for never, got high",
+    "pair_style spinconv {model} {model} out_freq -5": "`out_freq` must be a number of steps, 0 for no file, got -5",
+    "pair_style spinconv {model} {model} out_file {model}": "`out_file` must not be one of the models, got {model}",
+    "pair_style spinconv {model} nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
     "pair_style spinconv nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
     "pair_style spinconv /tmp": "model file /tmp is empty or a folder",
 }
@@ -32,7 +45,7 @@ SETTINGS = {
 @pytest.mark.parametrize(("line", "words"), SETTINGS.items())
 def test_pair_style_refuses(line: str, words: str, lmp: Any, model_file: Path) -> None:
     lmp("units metal", *BOX)
-    refused(lmp, words, line.format(model=model_file))
+    refused(lmp, "pair_style spinconv: " + words.format(model=model_file), line.format(model=model_file))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -50,10 +63,12 @@ class Scripted(torch.nn.Module):
     elements: list[int]
     conservative: bool
     dtype: str
+    n_blocks: int
 
     def __init__(self, **says: Any) -> None:
         super().__init__()
         self.format_version, self.kind, self.cutoff, self.elements, self.conservative, self.dtype = 1, "harmonic", 5.0, [1], True, "float64"
+        self.n_blocks = 0
         for name, value in says.items():
             setattr(self, name, value)
 
@@ -61,12 +76,34 @@ class Scripted(torch.nn.Module):
         return x
 
 
+class Geometry(NamedTuple):
+    vectors: torch.Tensor
+
+
 class ScriptedModel(Scripted):
     """One that answers, with nonsense."""
 
     @torch.jit.export
-    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(numbers.shape[0], dtype=torch.float64) + vectors.sum() * float("nan")
+    def edges(self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> tuple[Geometry, torch.Tensor, torch.Tensor]:
+        return Geometry(vectors), vectors, vectors
+
+    @torch.jit.export
+    def moments(self, k: int, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        return torch.zeros(n_atoms, 1)
+
+    @torch.jit.export
+    def spin(self, k: int, moments: torch.Tensor, geometry: Geometry, j: torch.Tensor) -> torch.Tensor:
+        return moments
+
+    @torch.jit.export
+    def mix(
+        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
+    ) -> torch.Tensor:
+        return m
+
+    @torch.jit.export
+    def readout(self, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(numbers.shape[0], dtype=torch.float64) + m.sum() * float("nan")
 
 
 def save(module: torch.nn.Module, path: Path, metadata: bool = True) -> Path:
@@ -97,7 +134,7 @@ FILES = {
     ),
     "another kind": (lambda path: save(Scripted(kind="grid"), path), "holds a model of kind `grid`, this spinconv runs `harmonic`"),
     "direct forces": (lambda path: save(ScriptedModel(conservative=False), path), "are not the gradient of its energy"),
-    "without energies": (lambda path: save(Scripted(), path), "is damaged: it has no method `energies`; export it again"),
+    "without stages": (lambda path: save(Scripted(), path), "is damaged: it has no method `edges`; export it again"),
 }
 
 
@@ -108,6 +145,14 @@ def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, tmp_
     make(path)
     lmp("units metal", *BOX)
     refused(lmp, f"{path} {words}" if "folder" not in words else words, f"pair_style spinconv {path}")
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_direct_forces_are_refused_until_asked_for(lmp: Any, tmp_path: Path) -> None:
+    path = save(ScriptedModel(conservative=False), tmp_path / "model.pt")
+    lmp("units metal", *BOX)
+    refused(lmp, "which will not be conserved; say `nonconservative yes` to have that", f"pair_style spinconv {path}")
+    refused(lmp, "this version of spinconv runs only models whose are", f"pair_style spinconv {path} nonconservative yes")
 
 
 COEFFICIENTS = {
@@ -129,8 +174,7 @@ def test_pair_coeff_refuses(line: str, words: str, lmp: Any, model_file: Path) -
 
 
 RUNS = {
-    "units real": "pair_style spinconv wants `units metal` for now, got real",
-    "units lj": "pair_style spinconv wants `units metal` for now, got lj",
+    "units lj": "so `units` must be metal, real, si, cgs, electron, micro or nano, got lj",
     "newton off": "pair_style spinconv wants `newton on` for pairs, got off",
     "atom_modify id no": "pair_style spinconv finds periodic images by atom IDs, which `atom_modify id no` took away",
 }
@@ -138,7 +182,8 @@ RUNS = {
 
 @pytest.mark.parametrize(("line", "words"), RUNS.items())
 def test_a_run_is_refused_with(line: str, words: str, lmp: Any, model_file: Path) -> None:
-    lmp("units metal", line, *BOX, f"pair_style spinconv {model_file}", "pair_coeff * * H O")
+    lmp(*(["units metal"] if "units" not in line else []), line, *BOX)
+    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H O")
     refused(lmp, words, "run 0")
 
 
@@ -167,11 +212,11 @@ def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, tmp_path: P
     path = save(ScriptedModel(elements=[6, 8]), tmp_path / "model.pt")
     elements = lmp.place(dimer(1.2))
     lmp(f"pair_style spinconv {path}", f"pair_coeff * * {elements}", "reset_timestep 42")
-    words = "energy or force of atom 1 is not a number at step 42; its nearest neighbor is at 1.2 A"
+    words = "energy or force of atom 1 is not a number; its nearest neighbor is at 1.2 A"
     refused(lmp, words, "run 0")
 
 
-def test_centroid_stress_is_refused(lmp: Any, model_file: Path) -> None:
-    elements = lmp.place(water_box())
-    lmp(f"pair_style spinconv {model_file}", f"pair_coeff * * {elements}", "compute stress all centroid/stress/atom NULL virial")
-    refused(lmp, "centroid", "dump 1 all custom 1 /dev/null id c_stress[1]", "run 0")
+def test_a_run_is_refused_with_ghosts_left_out(lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX, "group some type 1", "atom_modify first some", "comm_modify group some")
+    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H O")
+    refused(lmp, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out", "run 0")

@@ -39,17 +39,13 @@ def test_lmp_finds_the_style_by_itself(program: Any, model_file: Path) -> None:
     row = next(line.split() for line in done.stdout.splitlines() if line.split()[:1] == ["0"])
     # 12 digits are printed
     assert float(row[2]) == pytest.approx(with_calculator(atoms, SpinConvCalculator(model_file)).get_potential_energy(), rel=1e-10)
-    assert f"SpinConv model {model_file}: harmonic, cutoff 5 A, elements H C O Cu, float64 on cpu" in done.stdout
+    assert f"SpinConv model model from {model_file}\n" in done.stdout
+    assert "kind      harmonic, cutoff 5 A, elements H C O Cu, 2 blocks, float64 on cpu\n" in done.stdout
 
 
-def test_two_processes_are_refused_in_words_and_do_not_hang(program: Any, model_file: Path) -> None:
-    done = program(INPUT.format(atoms="create_atoms 1 single 1 1 1", model=model_file), ranks=2)
-    assert done.returncode != 0
-    assert "pair_style spinconv runs on one MPI process for now, got 2; start LAMMPS without mpirun" in done.stdout
-
-
-def test_a_bad_input_ends_lmp_with_a_sentence(program: Any) -> None:
-    done = program(INPUT.format(atoms="", model="nowhere.pt"))
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+def test_a_bad_input_ends_lmp_with_a_sentence(ranks: int, program: Any) -> None:
+    done = program(INPUT.format(atoms="", model="nowhere.pt"), ranks=ranks)
     assert done.returncode != 0
     assert "ERROR: pair_style spinconv: cannot open model file nowhere.pt: No such file or directory" in done.stdout
 

@@ -16,58 +16,95 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// What a model file says of itself.
+/// What a model file says of itself, and where it will be evaluated.
 struct ModelInfo {
   int64_t format_version = 0;
   std::string kind;                // "harmonic"
   double cutoff = 0.0;             // Å
   std::vector<int64_t> elements;   // atomic numbers the model knows
   bool conservative = false;       // forces are the gradient of the energy
-  std::string dtype;               // what it computes in unless told otherwise: "float32" or "float64"
+  int64_t n_blocks = 0;            // each asks other processes once for their atoms' moments
+  int64_t n_moments = 0;           // numbers per atom in such an exchange
+  std::string dtype;               // what it computes in: "float32" or "float64"
+  std::string device;              // where: "cpu" or "cuda:<index>"
   std::string metadata;            // spinconv.json, whole
 };
 
 struct Options {
-  std::string device = "cpu";      // "cpu", "cuda" or "cuda:<index>"
+  std::string device = "cpu";      // "cpu", "cuda", "cuda:<index>" or "auto": CUDA where there is a device
   std::string dtype;               // "float32", "float64" or "" for the file's own
+  int threads = 0;                 // of torch within an evaluation; 0: as many as torch has
+  int process_on_node = 0;         // with "cuda" and "auto", process p takes device p modulo the number of devices
+  bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy
 };
 
 /// Neighbours within the cutoff as the model sees them; borrowed arrays, in the engine's order.
 /// Edge e says: atom source[e] = j sends, atom target[e] = i receives, vectors[e] = x_j - x_i (+ periodic shift).
 /// Both directions of a pair are listed. Edges longer than the cutoff are allowed and contribute nothing.
+/// Ghosts are atoms that another process has: they send, and receive where they are at home.
 struct Graph {
   int64_t n_atoms = 0;
-  const int64_t* numbers = nullptr;   // atomic numbers, [n_atoms]
+  int64_t n_ghosts = 0;               // numbered after the atoms
+  const int64_t* numbers = nullptr;   // atomic numbers, [n_atoms + n_ghosts]
   int64_t n_edges = 0;
-  const int64_t* source = nullptr;    // [n_edges]
-  const int64_t* target = nullptr;    // [n_edges]
+  const int64_t* source = nullptr;    // [n_edges], below n_atoms + n_ghosts
+  const int64_t* target = nullptr;    // [n_edges], below n_atoms
   const double* vectors = nullptr;    // Å, [n_edges][3]
+};
+
+/// How an engine with several processes moves numbers between atoms and their ghosts: rows[(n_atoms + n_ghosts) * width], one row an
+/// atom. Every process makes the same calls in the same order, also one that has no atoms or has failed.
+class Exchange {
+ public:
+  virtual ~Exchange() = default;
+  /// Copies the rows of atoms to those of their ghosts.
+  virtual void to_ghosts(float* rows, int64_t width) = 0;
+  virtual void to_ghosts(double* rows, int64_t width) = 0;
+  /// Adds the rows of ghosts to those of their atoms.
+  virtual void from_ghosts(float* rows, int64_t width) = 0;
+  virtual void from_ghosts(double* rows, int64_t width) = 0;
+};
+
+/// What to compute.
+struct Request {
+  bool gradients = true;
+  bool centroid = false;          // with gradients: Result::centroid too, at the cost of three more backward passes
+  int64_t chunk = 0;              // edges at once, 0 for all; bounds memory. Edges must then be in ascending order of target
+  Exchange* exchange = nullptr;   // needed when any process has ghosts
 };
 
 /// Filled by Model::evaluate; the vectors are reused from call to call.
 /// With g = edge_gradients[e]: force on target += g, force on source -= g, virial (eV) -= outer(vectors[e], g).
 struct Result {
-  double energy = 0.0;                  // eV, summed in double
+  double energy = 0.0;                  // eV, of the n_atoms of this process, summed in double
   std::vector<double> atom_energies;    // eV, [n_atoms]
   std::vector<double> edge_gradients;   // dE/dvectors in eV/Å, [n_edges][3]; empty when not asked for
+  /// Q[a][b] = sum over atoms i of (x_i - x_target)[a] dE_i/dvectors[b] in eV, [n_edges][3][3]; empty when not asked for. From it
+  /// sum over i of (x_i - x_j)[a] dE_i/dx_j[b] = sum over edges from j of (Q - outer(vector, g)) - sum over edges into j of Q,
+  /// the part of atom j in the virial that gives the heat flux.
+  std::vector<double> centroid;
 };
 
 /// A loaded model.pt. Throws Error. Not thread-safe: one object a thread.
 class Model {
  public:
   explicit Model(const std::string& path, const Options& options = {});
-  static Model from_bytes(const std::string& bytes, const Options& options = {});
+  /// The bytes of a file; errors call it `name`.
+  static Model from_bytes(const std::string& bytes, const Options& options = {}, const std::string& name = "the model");
   Model(Model&&) noexcept;
   Model& operator=(Model&&) noexcept;
   ~Model();
 
   const ModelInfo& info() const;
-  void evaluate(const Graph& graph, bool with_gradients, Result& result);
+  void evaluate(const Graph& graph, const Request& request, Result& result);
 
  private:
   struct Implementation;   // everything that knows torch
   explicit Model(std::unique_ptr<Implementation>);
   std::unique_ptr<Implementation> implementation_;
 };
+
+/// The bytes of a file. Throws Error where there is none, or an empty one.
+std::string read_file(const std::string& path);
 
 }  // namespace spinconv

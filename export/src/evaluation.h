@@ -1,0 +1,28 @@
+// The evaluation of a model by stages: energies forward, gradients backward, with exchanges between processes and edges in chunks.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "spinconv/model.h"
+
+#include <torch/script.h>
+
+#include <vector>
+
+namespace spinconv {
+
+/// The stages of a file as functions, and the arithmetic they run in.
+struct Stages {
+  torch::jit::Module module;
+  int64_t n_blocks = 0;
+  int64_t n_moments = 0;
+  c10::Device device = c10::Device(c10::kCPU);
+  c10::ScalarType dtype = torch::kFloat64;
+};
+
+/// The numbers per atom that pass between processes in a block.
+int64_t count_moments(const Stages& stages);
+
+/// See Model::evaluate. A failure leaves no other process waiting: it is thrown after all exchanges were made.
+void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result);
+
+}  // namespace spinconv

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "committee.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+namespace spinconv {
+namespace {
+
+using Numbers = std::vector<double>;
+
+void average(const std::vector<Result> &results, Numbers Result::*numbers, Numbers &mean)
+{
+  mean = results[0].*numbers;
+  for (size_t m = 1; m < results.size(); ++m) {
+    const double *term = (results[m].*numbers).data();
+    for (size_t k = 0; k < mean.size(); ++k) mean[k] += term[k];
+  }
+  const double weight = 1.0 / static_cast<double>(results.size());
+  for (auto &number : mean) number *= weight;
+}
+
+}    // namespace
+
+void average(const std::vector<Result> &results, Result &mean)
+{
+  mean.energy = 0.0;
+  for (const auto &result : results) mean.energy += result.energy / static_cast<double>(results.size());
+  average(results, &Result::atom_energies, mean.atom_energies);
+  average(results, &Result::edge_gradients, mean.edge_gradients);
+  average(results, &Result::centroid, mean.centroid);
+}
+
+void force_deviations(const Numbers &forces, size_t n_atoms, size_t n_models, Numbers &deviations)
+{
+  deviations.resize(n_atoms);
+  for (size_t i = 0; i < n_atoms; ++i) {
+    const double *of_atom = &forces[3 * n_models * i];
+    double sum = 0.0;
+    for (int a = 0; a < 3; ++a) {
+      double mean = 0.0;
+      for (size_t m = 0; m < n_models; ++m) mean += of_atom[3 * m + a] / static_cast<double>(n_models);
+      for (size_t m = 0; m < n_models; ++m) sum += (of_atom[3 * m + a] - mean) * (of_atom[3 * m + a] - mean);
+    }
+    deviations[i] = std::sqrt(sum / static_cast<double>(n_models));
+  }
+}
+
+void energy_deviations(const std::vector<Result> &results, size_t n_atoms, Numbers &deviations)
+{
+  deviations.resize(n_atoms);
+  const auto n_models = static_cast<double>(results.size());
+  for (size_t i = 0; i < n_atoms; ++i) {
+    double mean = 0.0, sum = 0.0;
+    for (const auto &result : results) mean += result.atom_energies[i] / n_models;
+    for (const auto &result : results) sum += (result.atom_energies[i] - mean) * (result.atom_energies[i] - mean);
+    deviations[i] = std::sqrt(sum / n_models);
+  }
+}
+
+Deviation virial_deviation(const std::vector<std::array<double, 9>> &virials, double n_atoms)
+{
+  const auto n_models = static_cast<double>(virials.size());
+  Deviation deviation;
+  deviation.smallest = INFINITY;
+  double squares = 0.0;
+  for (size_t k = 0; k < 9; ++k) {
+    double mean = 0.0, variance = 0.0;
+    for (const auto &virial : virials) mean += virial[k] / n_models;
+    for (const auto &virial : virials) variance += (virial[k] - mean) * (virial[k] - mean) / n_models;
+    const double of_component = std::sqrt(variance) / n_atoms;
+    deviation.largest = std::max(deviation.largest, of_component);
+    deviation.smallest = std::min(deviation.smallest, of_component);
+    squares += of_component * of_component;
+  }
+  deviation.mean = std::sqrt(squares / 9.0);
+  return deviation;
+}
+
+std::array<double, 9> virial_of(const Graph &graph, const Result &result)
+{
+  std::array<double, 9> virial{};
+  for (int64_t e = 0; e < graph.n_edges; ++e)
+    for (int a = 0; a < 3; ++a)
+      for (int b = 0; b < 3; ++b) virial[3 * a + b] -= graph.vectors[3 * e + a] * result.edge_gradients[3 * e + b];
+  return virial;
+}
+
+void DeviationFile::open(const std::string &path, const std::string &virial_unit, const std::string &force_unit)
+{
+  close();
+  file = std::fopen(path.c_str(), "w");
+  if (!file) throw Error("cannot write `out_file` " + path + ": " + std::strerror(errno));
+  std::fprintf(file, "#%11s", "step");
+  for (const char *column : {"max_devi_v", "min_devi_v", "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f"})
+    std::fprintf(file, "%19s", column);
+  std::fprintf(file, "   (v: %s per atom, f: %s)\n", virial_unit.c_str(), force_unit.c_str());
+  std::fflush(file);
+}
+
+void DeviationFile::write(long long step, const Deviation &virial, const Deviation &force)
+{
+  if (!file) return;
+  std::fprintf(file, "%12lld", step);
+  for (const double number : {virial.largest, virial.smallest, virial.mean, force.largest, force.smallest, force.mean})
+    std::fprintf(file, " %18.6e", number);
+  std::fprintf(file, "\n");
+  std::fflush(file);
+}
+
+void DeviationFile::close()
+{
+  if (file) std::fclose(file);
+  file = nullptr;
+}
+
+}    // namespace spinconv

@@ -1,0 +1,51 @@
+// Several models of the same thing: their mean, and how far apart they are.
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include "spinconv/model.h"
+
+#include <array>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace spinconv {
+
+/// Largest, smallest, mean: a row of the deviation file. Columns as DeePMD-kit's `model_devi.out` has them.
+struct Deviation {
+  double largest = 0.0, smallest = 0.0, mean = 0.0;
+};
+
+/// result = mean of the results, number by number; its buffers are kept.
+void average(const std::vector<Result> &results, Result &mean);
+
+/// sqrt(mean over models of |F_m - mean F|^2) of every atom. forces[n_atoms][n_models][3], any unit.
+void force_deviations(const std::vector<double> &forces, size_t n_atoms, size_t n_models, std::vector<double> &deviations);
+
+/// sqrt(mean over models of (E_m - mean E)^2) of every atom.
+void energy_deviations(const std::vector<Result> &results, size_t n_atoms, std::vector<double> &deviations);
+
+/// Of the nine components of the virials, each divided by `n_atoms` first: standard deviation over models. The mean is quadratic.
+Deviation virial_deviation(const std::vector<std::array<double, 9>> &virials, double n_atoms);
+
+/// The nine components of -sum of r (x) dE/dr, eV.
+std::array<double, 9> virial_of(const Graph &graph, const Result &result);
+
+/// The file of deviations, open for as long as the style is.
+class DeviationFile {
+ public:
+  DeviationFile() = default;
+  ~DeviationFile() { close(); }
+  DeviationFile(const DeviationFile &) = delete;
+  DeviationFile &operator=(const DeviationFile &) = delete;
+
+  /// Throws Error. Says in the first line what the columns are, and in which units.
+  void open(const std::string &path, const std::string &virial_unit, const std::string &force_unit);
+  void write(long long step, const Deviation &virial, const Deviation &force);
+  void close();
+
+ private:
+  FILE *file = nullptr;
+};
+
+}    // namespace spinconv
