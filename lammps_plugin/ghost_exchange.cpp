@@ -4,6 +4,7 @@
 #include "comm.h"
 #include "pair.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace spinconv {
@@ -85,9 +86,16 @@ void GhostExchange::unpack_forward(int n, int first, const double *buffer) const
   for (int k = 0; k < n; ++k) copy(buffer + static_cast<size_t>(k) * size_, first + k);
 }
 
+// What all images of an atom owe goes home with the first, which LAMMPS received before the others and so sends back after them.
 int GhostExchange::pack_reverse(int n, int first, double *buffer) const
 {
-  for (int k = 0; k < n; ++k) put(first + k, buffer + static_cast<size_t>(k) * size_);
+  for (int k = 0; k < n; ++k) {
+    double *row = buffer + static_cast<size_t>(k) * size_;
+    if (graph_.is_first_image(first + k))
+      put(first + k, row);
+    else
+      std::fill_n(row, size_, 0.0);
+  }
   return n * size_;
 }
 

@@ -12,10 +12,10 @@ using namespace LAMMPS_NS;
 namespace spinconv {
 
 void NeighborGraph::build(const Atom &atom, const NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff,
-                          double angstrom, Images images)
+                          double angstrom)
 {
-  number_the_nodes(atom, number_of_type, images);
-  if (images == Images::folded) find_owners(atom);
+  find_first_images(atom);
+  number_the_nodes(atom, number_of_type);
   make_room(list);
   find_edges(atom, list, cutoff, angstrom);
 }
@@ -33,47 +33,46 @@ Graph NeighborGraph::view() const
   return graph;
 }
 
-void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type, Images images)
+// LAMMPS' map gives the lowest index of an ID, too: that of the atom itself where this process has it.
+void NeighborGraph::find_first_images(const Atom &atom)
+{
+  const int n_all = atom.nlocal + atom.nghost;
+  first_image.resize(n_all);
+  if (atom.map_style != Atom::MAP_NONE) {
+    for (int i = 0; i < n_all; ++i) {
+      const int first = const_cast<Atom &>(atom).map(atom.tag[i]);
+      first_image[i] = first < 0 ? i : first;
+    }
+    return;
+  }
+  by_tag.clear();
+  for (int i = 0; i < n_all; ++i) by_tag.emplace_back(atom.tag[i], i);
+  std::sort(by_tag.begin(), by_tag.end());
+  size_t first = 0;
+  for (size_t k = 0; k < by_tag.size(); ++k) {
+    if (by_tag[k].first != by_tag[first].first) first = k;
+    first_image[by_tag[k].second] = by_tag[first].second;
+  }
+}
+
+void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type)
 {
   const int n_all = atom.nlocal + atom.nghost;
   node_of_atom.assign(n_all, -1);
   atom_of_node.clear();
   numbers.clear();
-  add_nodes(atom, number_of_type, 0, atom.nlocal);
-  n_owned = static_cast<int64_t>(numbers.size());
-  if (images == Images::ghosts) add_nodes(atom, number_of_type, atom.nlocal, n_all);
-}
-
-void NeighborGraph::add_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type, int first, int last)
-{
-  for (int i = first; i < last; ++i) {
+  n_owned = 0;
+  for (int i = 0; i < n_all; ++i) {
     const auto number = number_of_type[atom.type[i]];
     if (number == 0) continue;
+    if (first_image[i] != i) {
+      node_of_atom[i] = node_of_atom[first_image[i]];    // lower, so numbered before
+      continue;
+    }
     node_of_atom[i] = static_cast<int>(numbers.size());
     atom_of_node.push_back(i);
     numbers.push_back(number);
-  }
-}
-
-// On one process every ghost is the image of an atom that this process owns: the one with its ID.
-void NeighborGraph::find_owners(const Atom &atom)
-{
-  const bool has_map = atom.map_style != Atom::MAP_NONE;
-  if (!has_map) {
-    by_tag.clear();
-    for (int i = 0; i < atom.nlocal; ++i) by_tag.emplace_back(atom.tag[i], i);
-    std::sort(by_tag.begin(), by_tag.end());
-  }
-  for (int j = atom.nlocal; j < atom.nlocal + atom.nghost; ++j) {
-    const auto tag = atom.tag[j];
-    int owner = -1;
-    if (has_map) {
-      owner = const_cast<Atom &>(atom).map(tag);
-    } else {
-      const auto found = std::lower_bound(by_tag.begin(), by_tag.end(), std::make_pair(tag, -1));
-      if (found != by_tag.end() && found->first == tag) owner = found->second;
-    }
-    if (owner >= 0 && owner < atom.nlocal) node_of_atom[j] = node_of_atom[owner];
+    if (i < atom.nlocal) ++n_owned;
   }
 }
 

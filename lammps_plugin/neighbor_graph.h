@@ -18,44 +18,41 @@ class NeighList;
 
 namespace spinconv {
 
-/// Who receives what an edge does to the image of an atom.
-enum class Images {
-  folded,    // the atom itself; on one process, which has all atoms
-  ghosts     // the ghost; LAMMPS and GhostExchange bring it home
-};
-
-/// The nodes are the atoms of this process whose type has an element, and after them their ghosts where these are not folded.
-/// All buffers are kept from step to step.
+/// The nodes are the atoms of this process whose type has an element, then those of other processes that it sees as ghosts, each once:
+/// all images of an atom are one node. All buffers are kept from step to step.
 class NeighborGraph {
  public:
   /// `list` must be a full list. Edges are those within `cutoff` (Å); `angstrom` is one in LAMMPS' unit. Call it at every step.
   void build(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff,
-             double angstrom, Images images);
+             double angstrom);
 
   /// As the model wants it; borrowed until the next build.
   Graph view() const;
 
-  /// Index in LAMMPS' arrays of every node, [n_atoms + n_ghosts].
+  /// Index in LAMMPS' arrays of every node, [n_atoms + n_ghosts]; of a ghost, that of its first image.
   const std::vector<int> &atoms() const { return atom_of_node; }
 
   /// Node of an index in LAMMPS' arrays, -1 for atoms that are none.
   int node_of(int atom) const { return node_of_atom[atom]; }
+
+  /// Whether an index in LAMMPS' arrays is the one in atoms(), not another image of the same.
+  bool is_first_image(int atom) const { return node_of_atom[atom] >= 0 && atom_of_node[node_of_atom[atom]] == atom; }
 
   /// Å, infinite without edges; and into one node.
   double shortest_distance() const;
   double shortest_distance(int64_t node) const;
 
  private:
-  void number_the_nodes(const LAMMPS_NS::Atom &, const std::vector<int64_t> &number_of_type, Images);
-  void add_nodes(const LAMMPS_NS::Atom &, const std::vector<int64_t> &number_of_type, int first, int last);
-  void find_owners(const LAMMPS_NS::Atom &);
+  void find_first_images(const LAMMPS_NS::Atom &);
+  void number_the_nodes(const LAMMPS_NS::Atom &, const std::vector<int64_t> &number_of_type);
   void make_room(const LAMMPS_NS::NeighList &);
   void find_edges(const LAMMPS_NS::Atom &, const LAMMPS_NS::NeighList &, double cutoff, double angstrom);
   double distance(int64_t edge) const;
 
   std::vector<int> atom_of_node;
   std::vector<int> node_of_atom;                            // [nlocal + nghost]
-  std::vector<std::pair<LAMMPS_NS::tagint, int>> by_tag;    // owned atoms sorted by ID, where LAMMPS keeps no map
+  std::vector<int> first_image;                             // [nlocal + nghost], the lowest index of the same atom
+  std::vector<std::pair<LAMMPS_NS::tagint, int>> by_tag;    // scratch, where LAMMPS keeps no map
   std::vector<int64_t> numbers;
   int64_t n_owned = 0, n_edges = 0;
   std::vector<int64_t> source, target;    // room for all pairs of the list, of which those within the cutoff are edges

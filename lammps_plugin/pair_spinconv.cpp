@@ -269,8 +269,7 @@ double PairSpinConv::init_one(int, int)
 void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  const auto images = comm->nprocs == 1 ? spinconv::Images::folded : spinconv::Images::ghosts;
-  graph.build(*atom, *list, number_of_type, cutoff, angstrom, images);
+  graph.build(*atom, *list, number_of_type, cutoff, angstrom);
   if (!distances_are_checked) check_distances();
   evaluate();
   if (eflag_either) add_energy();

@@ -24,16 +24,17 @@ class Tiles(NamedTuple):
 def tiles_by_atom(atom: torch.Tensor, n_atoms: int) -> Tiles:
     """Tiles of the edges by their `atom` [n_edges], which may come in any order.
 
-    A row per atom where all have about as many edges. Otherwise a row holds the mean number of edges, and an atom has as many rows as
-    it needs. Either way there are at most twice as many places as edges, and one more per atom.
+    A row per atom where all that have edges have about as many. Otherwise a row holds the mean number of edges, and an atom has as
+    many rows as it needs. Either way there are at most twice as many places as edges, and one more per atom.
     """
     n_edges = atom.shape[0]
     if n_edges == 0:
         return Tiles(atom, atom, 1)
     counts = torch.bincount(atom, minlength=n_atoms)  # (n_atoms,)
     size = int(counts.max())
-    if size * n_atoms > 2 * n_edges:
-        size = -(-n_edges // n_atoms)
+    n_occupied = int(torch.count_nonzero(counts))
+    if size * n_occupied > 2 * n_edges:
+        size = -(-n_edges // n_occupied)
     rows = torch.div(counts + (size - 1), size, rounding_mode="floor")  # (n_atoms,)
     ordered, order = torch.sort(atom, stable=True)
     skipped = (rows.cumsum(0) - rows) * size - (counts.cumsum(0) - counts)  # (n_atoms,), places left empty by the atoms before

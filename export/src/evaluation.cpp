@@ -3,8 +3,10 @@
 //   forward   edges -> [moments -> to_ghosts -> block] x n_blocks -> readout        (block: spin and mix)
 //   backward  readout -> [block -> from_ghosts -> moments] x n_blocks -> edges
 //
-// Within a stage torch differentiates, on this thread. With one chunk of edges every stage is kept until its turn in the backward
-// pass; with several it is run again there, and only what passes between stages stays in memory.
+// Within a stage torch differentiates, on this thread. All edges at once, every stage is kept until its turn in the backward pass. In
+// chunks, only what passes between stages stays in memory, and stages run again. A chunk has all the edges of the atoms that send
+// them: edges and block, which need nearly all of the memory, then run by chunks; moments and readout, which sum over the edges into
+// an atom, for all at once.
 // SPDX-License-Identifier: MIT
 #include "evaluation.h"
 
@@ -12,8 +14,8 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
-#include <array>
 #include <utility>
+#include <vector>
 
 namespace spinconv {
 namespace {
@@ -21,15 +23,12 @@ namespace {
 using torch::Tensor;
 using Tensors = std::vector<Tensor>;
 
-/// A run of edges with all the edges of the atoms that receive them.
+/// A run of edges with all that a run of atoms sends.
 struct Chunk {
-  int64_t first_atom = 0, n_atoms = 0, first_edge = 0, n_edges = 0;
+  int64_t first_edge = 0, n_edges = 0, first_sender = 0, n_senders = 0;
   Tensor vectors;                 // (n_edges, 3), working precision
-  Tensor numbers;                 // (n_atoms,)
   Tensor numbers_j, numbers_i;    // (n_edges,)
-  Tensor j;                       // (n_edges,), row of the sender in the moments that spin gets
-  Tensor i;                       // (n_edges,), counted from first_atom
-  Tensor senders;                 // (n_senders,), atoms or ghosts; undefined: spin gets the moments of all
+  Tensor j;                       // (n_edges,), counted from first_sender
 };
 
 /// A stage that has run: its inputs are leaves.
@@ -37,49 +36,69 @@ struct Stage {
   Tensors inputs, outputs;
 };
 
-/// A sum of gradients. The first term may be shared with others and is not written to.
+/// A sum of gradients over the edges, some of which come in parts. The first term may be shared with others and is not written to.
 class Sum {
  public:
-  void add(const Tensor& term) {
+  /// `term` is of the edges from `first` on, of `n_edges`. An undefined one is zero.
+  void add(const Tensor& term, int64_t first, int64_t n_edges) {
     if (!term.defined()) return;
-    if (!sum_.defined()) {
+    if (term.size(0) < n_edges) {
+      add_part(term, first, n_edges);
+    } else if (!sum_.defined()) {
       sum_ = term;
-    } else if (!own_) {
-      sum_ = sum_ + term;
-      own_ = true;
     } else {
+      own();
       sum_.add_(term);
     }
   }
-  void set(Tensor value) { sum_ = std::move(value), own_ = false; }
+  bool defined() const { return sum_.defined(); }
   const Tensor& get() const { return sum_; }
+  /// Undefined where the sum is.
+  Tensor of(const Chunk& chunk) const {
+    return !defined() || sum_.size(0) == chunk.n_edges ? sum_ : sum_.narrow(0, chunk.first_edge, chunk.n_edges);
+  }
 
  private:
+  void add_part(const Tensor& term, int64_t first, int64_t n_edges) {
+    if (!sum_.defined()) {
+      auto shape = term.sizes().vec();
+      shape[0] = n_edges;
+      sum_ = torch::zeros(shape, term.options());
+      own_ = true;
+    }
+    own();
+    sum_.narrow(0, first, term.size(0)).add_(term);
+  }
+  void own() {
+    if (!own_) sum_ = sum_.clone();
+    own_ = true;
+  }
+
   Tensor sum_;
   bool own_ = false;
 };
 
-/// Of one chunk, the gradients with respect to what passes between its stages.
+/// The gradients of one quantity with respect to what passes between stages.
 struct Adjoint {
   std::vector<Sum> geometry;   // and t, last
   Sum m;
 };
 
 /// The energy, and the three components of its first moment about the receiving atom.
-constexpr int max_adjoints = 4;
+constexpr int n_adjoints_with_centroid = 4;
 
 class Evaluation {
  public:
   Evaluation(const Stages& stages, const Graph& graph, const Request& request, Result& result)
       : stages_(stages), graph_(graph), request_(request), result_(result),
-        n_adjoints_(!request.gradients ? 0 : request.centroid ? max_adjoints : 1),
+        n_adjoints_(!request.gradients ? 0 : request.centroid ? n_adjoints_with_centroid : 1),
         n_to_ghosts_left_(request.exchange ? stages.n_blocks : 0),
         n_from_ghosts_left_(request.exchange ? stages.n_blocks * n_adjoints_ : 0) {}
 
   void run() {
     clear_result();
+    if (graph_.n_atoms == 0) return finish_exchanges();
     cut_into_chunks();
-    if (chunks_.empty()) return finish_exchanges();
     const bool has_gradients = n_adjoints_ > 0 && graph_.n_edges > 0;
     keeps_stages_ = has_gradients && chunks_.size() == 1;
     {
@@ -115,65 +134,52 @@ class Evaluation {
     return torch::from_blob(const_cast<int64_t*>(data), {n}, torch::kInt64).to(stages_.device, torch::kInt64, false, true);
   }
 
+  Tensor upload_vectors(const double* data, int64_t n) const {
+    return torch::from_blob(const_cast<double*>(data), {n, 3}, torch::kFloat64).to(stages_.device, stages_.dtype);
+  }
+
   void cut_into_chunks() {
-    const auto n_edges = graph_.n_edges;
-    numbers_ = upload(graph_.numbers, graph_.n_atoms + graph_.n_ghosts);
-    const bool all_at_once = request_.chunk <= 0 || n_edges <= request_.chunk;
-    if (all_at_once) {
-      if (graph_.n_atoms > 0) chunks_.push_back(make_chunk(0, graph_.n_atoms, 0, n_edges));
+    const auto n_edges = graph_.n_edges, n_nodes = graph_.n_atoms + graph_.n_ghosts;
+    numbers_ = upload(graph_.numbers, n_nodes);
+    if (request_.chunk <= 0 || n_edges <= request_.chunk) {
+      j_ = upload(graph_.source, n_edges), i_ = upload(graph_.target, n_edges);
+      vectors_ = upload_vectors(graph_.vectors, n_edges);
+      chunks_.push_back(make_chunk(0, n_edges, 0, n_nodes));
       return;
     }
-    if (!std::is_sorted(graph_.target, graph_.target + n_edges)) throw Error("edges must be in ascending order of target to be evaluated in chunks");
+    const auto first_of_sender = order_by_sender();
     const int64_t n_chunks = (n_edges + request_.chunk - 1) / request_.chunk;
     const int64_t wanted = (n_edges + n_chunks - 1) / n_chunks;
-    row_of_sender_.assign(graph_.n_atoms + graph_.n_ghosts, -1);
-    int64_t first_atom = 0, first_edge = 0, edge = 0;
-    for (int64_t atom = 0; atom < graph_.n_atoms; ++atom) {
-      const auto before = edge;
-      while (edge < n_edges && graph_.target[edge] == atom) ++edge;
-      const bool too_many = edge - first_edge > request_.chunk && atom > first_atom;
-      if (too_many) {
-        chunks_.push_back(make_chunk(first_atom, atom - first_atom, first_edge, before - first_edge));
-        first_atom = atom, first_edge = before;
-      }
-      const bool enough = edge - first_edge >= wanted;
-      if (!enough && atom + 1 < graph_.n_atoms) continue;
-      chunks_.push_back(make_chunk(first_atom, atom + 1 - first_atom, first_edge, edge - first_edge));
-      first_atom = atom + 1, first_edge = edge;
+    int64_t begin = 0;   // first sender of the chunk
+    for (int64_t sender = 0; sender < n_nodes; ++sender) {
+      const auto first = first_of_sender[begin], n = first_of_sender[sender + 1] - first;
+      const bool next_is_too_many = sender + 1 < n_nodes && first_of_sender[sender + 2] - first > request_.chunk;
+      if (n < wanted && !next_is_too_many && sender + 1 < n_nodes) continue;
+      if (n > 0) chunks_.push_back(make_chunk(first, n, begin, sender + 1 - begin));
+      begin = sender + 1;
     }
   }
 
-  Chunk make_chunk(int64_t first_atom, int64_t n_atoms, int64_t first_edge, int64_t n_edges) {
-    Chunk chunk;
-    chunk.first_atom = first_atom, chunk.n_atoms = n_atoms, chunk.first_edge = first_edge, chunk.n_edges = n_edges;
-    const auto* vectors = graph_.vectors + 3 * first_edge;
-    chunk.vectors = torch::from_blob(const_cast<double*>(vectors), {n_edges, 3}, torch::kFloat64).to(stages_.device, stages_.dtype);
-    chunk.numbers = numbers_.narrow(0, first_atom, n_atoms);
-    chunk.j = upload(graph_.source + first_edge, n_edges);
-    chunk.i = upload(graph_.target + first_edge, n_edges);
-    chunk.numbers_j = numbers_.index_select(0, chunk.j);
-    chunk.numbers_i = numbers_.index_select(0, chunk.i);
-    const bool is_part = n_edges < graph_.n_edges;
-    if (is_part) {
-      chunk.i.sub_(first_atom);
-      find_senders(chunk);
-    }
-    return chunk;
+  /// Puts the edges in the order of senders; where those of each begin, [n_nodes + 1].
+  std::vector<int64_t> order_by_sender() {
+    const auto n_edges = graph_.n_edges, n_nodes = graph_.n_atoms + graph_.n_ghosts;
+    std::vector<int64_t> first(n_nodes + 1, 0);
+    for (int64_t e = 0; e < n_edges; ++e) ++first[graph_.source[e] + 1];
+    for (int64_t node = 0; node < n_nodes; ++node) first[node + 1] += first[node];
+    order_.resize(n_edges);
+    auto next = first;
+    for (int64_t e = 0; e < n_edges; ++e) order_[next[graph_.source[e]]++] = e;
+    const auto order = upload(order_.data(), n_edges);
+    j_ = upload(graph_.source, n_edges).index_select(0, order);
+    i_ = upload(graph_.target, n_edges).index_select(0, order);
+    vectors_ = upload_vectors(graph_.vectors, n_edges).index_select(0, order);
+    return first;
   }
 
-  void find_senders(Chunk& chunk) {
-    std::vector<int64_t> senders, rows(chunk.n_edges);
-    for (int64_t e = 0; e < chunk.n_edges; ++e) {
-      const auto sender = graph_.source[chunk.first_edge + e];
-      if (row_of_sender_[sender] < 0) {
-        row_of_sender_[sender] = static_cast<int64_t>(senders.size());
-        senders.push_back(sender);
-      }
-      rows[e] = row_of_sender_[sender];
-    }
-    for (const auto sender : senders) row_of_sender_[sender] = -1;
-    chunk.senders = upload(senders.data(), static_cast<int64_t>(senders.size()));
-    chunk.j = upload(rows.data(), chunk.n_edges);
+  Chunk make_chunk(int64_t first_edge, int64_t n_edges, int64_t first_sender, int64_t n_senders) const {
+    const auto j = j_.narrow(0, first_edge, n_edges), i = i_.narrow(0, first_edge, n_edges);
+    return {first_edge, n_edges, first_sender, n_senders, vectors_.narrow(0, first_edge, n_edges),
+            numbers_.index_select(0, j), numbers_.index_select(0, i), first_sender == 0 ? j : j - first_sender};
   }
 
   // ---- the stages
@@ -184,13 +190,15 @@ class Evaluation {
 
   static Tensor leaf(const Tensor& tensor) { return tensor.detach().requires_grad_(at::GradMode::is_enabled()); }
 
-  /// Leaves for a stage: the geometry, t where `with_t`, and what else passes in.
-  Tensors leaves(size_t c, bool with_t, const Tensors& others) const {
+  /// Leaves of the geometry and, for a block, t.
+  Tensors leaves(const Chunk& chunk, bool with_t) const {
     Tensors inputs;
-    const auto& features = features_[c];
-    for (size_t n = 0; n < features.size() - (with_t ? 0 : 1); ++n) inputs.push_back(leaf(features[n]));
-    for (const auto& other : others) inputs.push_back(leaf(other));
+    for (size_t n = 0; n < n_geometry() + (with_t ? 1 : 0); ++n) inputs.push_back(leaf(of(features_[n], chunk)));
     return inputs;
+  }
+
+  static Tensor of(const Tensor& whole, const Chunk& chunk) {
+    return whole.size(0) == chunk.n_edges ? whole : whole.narrow(0, chunk.first_edge, chunk.n_edges);
   }
 
   c10::IValue geometry(const Tensors& inputs) const {
@@ -211,28 +219,28 @@ class Evaluation {
     return stage;
   }
 
-  Stage moments(size_t c, int64_t k) {
-    const auto& chunk = chunks_[c];
-    Stage stage{leaves(c, false, {m_[c][k]}), {}};
-    stage.outputs = {call("moments", {k, stage.inputs.back(), geometry(stage.inputs), chunk.i, chunk.n_atoms}).toTensor()};
+  Stage moments(int64_t k) {
+    Stage stage{leaves(all_, false), {}};
+    stage.inputs.push_back(leaf(m_[k]));
+    stage.outputs = {call("moments", {k, stage.inputs.back(), geometry(stage.inputs), i_, graph_.n_atoms}).toTensor()};
     return stage;
   }
 
-  Stage block(size_t c, int64_t k) {
-    const auto& chunk = chunks_[c];
-    const auto received = chunk.senders.defined() ? moments_[k].index_select(0, chunk.senders) : moments_[k];
-    Stage stage{leaves(c, true, {m_[c][k], received}), {}};
-    const auto& t = stage.inputs[n_geometry()];
-    const auto& m = stage.inputs[n_geometry() + 1];
-    const auto h = call("spin", {k, stage.inputs.back(), geometry(stage.inputs), chunk.j});
+  Stage block(const Chunk& chunk, int64_t k) {
+    Stage stage{leaves(chunk, true), {}};
+    const auto t = stage.inputs.back(), m = leaf(of(m_[k], chunk)), received = leaf(moments_[k].narrow(0, chunk.first_sender, chunk.n_senders));
+    stage.inputs.push_back(m);
+    stage.inputs.push_back(received);
+    const auto h = call("spin", {k, received, geometry(stage.inputs), chunk.j});
     stage.outputs = {call("mix", {k, h, m, t, chunk.numbers_j, chunk.numbers_i}).toTensor()};
     return stage;
   }
 
-  Stage readout(size_t c) {
-    const auto& chunk = chunks_[c];
-    Stage stage{leaves(c, false, {m_[c].back()}), {}};
-    stage.outputs = {call("readout", {stage.inputs.back(), geometry(stage.inputs), chunk.i, chunk.numbers}).toTensor()};
+  Stage readout() {
+    Stage stage{leaves(all_, false), {}};
+    stage.inputs.push_back(leaf(m_.back()));
+    const auto numbers = numbers_.narrow(0, 0, graph_.n_atoms);
+    stage.outputs = {call("readout", {stage.inputs.back(), geometry(stage.inputs), i_, numbers}).toTensor()};
     return stage;
   }
 
@@ -251,43 +259,55 @@ class Evaluation {
   // ---- forward
 
   void forward() {
+    all_.n_edges = graph_.n_edges;
+    Tensors made;
     for (const auto& chunk : chunks_) {
       auto stage = edges(chunk);
-      Tensors features;
-      for (size_t n = 0; n + 1 < stage.outputs.size(); ++n) features.push_back(stage.outputs[n].detach());
-      features_.push_back(std::move(features));
-      m_.push_back({stage.outputs.back().detach()});
+      made.resize(stage.outputs.size());
+      for (size_t n = 0; n < made.size(); ++n) put(made[n], chunk, stage.outputs[n]);
       keep(std::move(stage));
     }
+    m_.push_back(made.back());
+    made.pop_back();
+    features_ = std::move(made);
     for (int64_t k = 0; k < stages_.n_blocks; ++k) {
       moments_.push_back(moments_of_all(k));
-      for (size_t c = 0; c < chunks_.size(); ++c) {
-        auto stage = block(c, k);
-        m_[c].push_back(stage.outputs[0].detach());
+      Tensor m;
+      for (const auto& chunk : chunks_) {
+        auto stage = block(chunk, k);
+        put(m, chunk, stage.outputs[0]);
         keep(std::move(stage));
       }
+      m_.push_back(m);
     }
-    for (size_t c = 0; c < chunks_.size(); ++c) {
-      auto stage = readout(c);
-      store(stage.outputs[0], chunks_[c].n_atoms, result_.atom_energies.data() + chunks_[c].first_atom);
-      keep(std::move(stage));
+    auto stage = readout();
+    store(stage.outputs[0]);
+    keep(std::move(stage));
+  }
+
+  /// `values` of a chunk to their place in `whole`, which the first of several chunks makes.
+  void put(Tensor& whole, const Chunk& chunk, const Tensor& values) const {
+    if (chunk.n_edges == graph_.n_edges) {
+      whole = values.detach();
+      return;
     }
-    for (const auto energy : result_.atom_energies) result_.energy += energy;
+    if (!whole.defined()) {
+      auto shape = values.sizes().vec();
+      shape[0] = graph_.n_edges;
+      whole = torch::empty(shape, values.options());
+    }
+    whole.narrow(0, chunk.first_edge, chunk.n_edges).copy_(values);
   }
 
   /// (n_atoms + n_ghosts, ...), with the ghosts' from where they are at home.
   Tensor moments_of_all(int64_t k) {
-    Tensors parts;
-    for (size_t c = 0; c < chunks_.size(); ++c) {
-      auto stage = moments(c, k);
-      parts.push_back(stage.outputs[0].detach());
-      keep(std::move(stage));
-    }
-    if (!request_.exchange) return parts.size() == 1 ? parts[0] : torch::cat(parts);
-    auto shape = parts[0].sizes().vec();
+    auto stage = moments(k);
+    auto of_atoms = stage.outputs[0].detach();
+    keep(std::move(stage));
+    if (!request_.exchange) return of_atoms;
+    auto shape = of_atoms.sizes().vec();
     shape[0] = graph_.n_ghosts;
-    parts.push_back(torch::zeros(shape, parts[0].options()));
-    const auto here = torch::cat(parts).to(torch::kCPU);
+    const auto here = torch::cat({of_atoms, torch::zeros(shape, of_atoms.options())}).to(torch::kCPU);
     to_ghosts(here);
     return here.to(stages_.device);
   }
@@ -295,39 +315,34 @@ class Evaluation {
   // ---- backward
 
   void backward() {
-    std::vector<std::array<Adjoint, max_adjoints>> adjoints(chunks_.size());
-    for (auto& of_chunk : adjoints)
-      for (auto& adjoint : of_chunk) adjoint.geometry.resize(n_geometry() + 1);
-
-    for (size_t c = chunks_.size(); c-- > 0;) {
-      const auto stage = recall([&] { return readout(c); });
+    std::vector<Adjoint> adjoints(n_adjoints_);
+    for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry() + 1);
+    {
+      const auto stage = recall([&] { return readout(); });
       const auto gradients = pull(stage, {torch::ones_like(stage.outputs[0])}, false);
-      add_to_geometry(adjoints[c][0], gradients, Tensor());
-      adjoints[c][0].m.set(gradients.back());
-      for (int a = 1; a < n_adjoints_; ++a) adjoints[c][a].m.set(torch::zeros_like(gradients.back()));
+      add_to_geometry(adjoints[0], gradients, all_, n_geometry());
+      adjoints[0].m.add(gradients.back(), 0, graph_.n_edges);   // the first moments are about the receiver, which has the energy: zero
     }
     for (int64_t k = stages_.n_blocks - 1; k >= 0; --k) {
       const auto of_moments = backward_of_block(k, adjoints);
-      for (size_t c = chunks_.size(); c-- > 0;) {
-        const auto& chunk = chunks_[c];
-        const auto stage = recall([&] { return moments(c, k); });
-        for (int a = 0; a < n_adjoints_; ++a) {
-          const auto gradients = pull(stage, {of_moments[a].narrow(0, chunk.first_atom, chunk.n_atoms)}, a + 1 < n_adjoints_);
-          add_to_geometry(adjoints[c][a], gradients, Tensor());
-          adjoints[c][a].m.add(gradients.back());
-        }
+      const auto stage = recall([&] { return moments(k); });
+      for (int a = 0; a < n_adjoints_; ++a) {
+        const auto gradients = pull(stage, {of_moments[a].narrow(0, 0, graph_.n_atoms)}, a + 1 < n_adjoints_);
+        add_to_geometry(adjoints[a], gradients, all_, n_geometry());
+        adjoints[a].m.add(gradients.back(), 0, graph_.n_edges);
       }
       moments_.pop_back();
+      m_.pop_back();
     }
     for (size_t c = chunks_.size(); c-- > 0;) {
-      const auto stage = recall([&] { return edges(chunks_[c]); });
+      const auto& chunk = chunks_[c];
+      const auto stage = recall([&] { return edges(chunk); });
       for (int a = 0; a < n_adjoints_; ++a) {
         Tensors of_outputs;
-        for (const auto& sum : adjoints[c][a].geometry) of_outputs.push_back(sum.get());
-        of_outputs.push_back(adjoints[c][a].m.get());
-        store_gradient(chunks_[c], a, pull(stage, of_outputs, a + 1 < n_adjoints_)[0]);
+        for (const auto& sum : adjoints[a].geometry) of_outputs.push_back(sum.of(chunk));
+        of_outputs.push_back(adjoints[a].m.of(chunk));
+        store_gradient(chunk, a, pull(stage, of_outputs, a + 1 < n_adjoints_)[0]);
       }
-      adjoints[c] = {};
     }
   }
 
@@ -335,40 +350,57 @@ class Evaluation {
   ///
   /// An edge's message is at home with its receiver i, the moments it comes from with its sender j. A first moment about x_i becomes one
   /// about x_j = x_i + r when r times the gradient is taken off; what stays with the edge keeps the one about x_i.
-  Tensors backward_of_block(int64_t k, std::vector<std::array<Adjoint, max_adjoints>>& adjoints) {
-    Tensors of_moments(n_adjoints_);
+  Tensors backward_of_block(int64_t k, std::vector<Adjoint>& adjoints) {
+    std::vector<Tensors> of_senders(n_adjoints_);
+    std::vector<Sum> of_earlier_m(n_adjoints_);
     for (size_t c = chunks_.size(); c-- > 0;) {
       const auto& chunk = chunks_[c];
-      const auto stage = recall([&] { return block(c, k); });
-      const auto of_message = adjoints[c][0].m.get();
+      const auto stage = recall([&] { return block(chunk, k); });
+      const auto of_message = adjoints[0].m.of(chunk);
       Tensors of_energy;
       for (int a = 0; a < n_adjoints_; ++a) {
-        auto& adjoint = adjoints[c][a];
         const auto along = a == 0 ? Tensor() : chunk.vectors.select(1, a - 1);
-        const auto of_output = a == 0 ? of_message : adjoint.m.get() - times(along, of_message);
-        const auto gradients = pull(stage, {of_output}, a + 1 < n_adjoints_);
-        if (a == 0) of_energy = gradients;
-        add_to_geometry(adjoint, gradients, Tensor());
-        adjoint.m.set(gradients[n_geometry() + 1]);
+        auto of_output = of_message;
         if (a > 0) {
-          add_to_geometry(adjoint, of_energy, along);
-          adjoint.m.add(times(along, of_energy[n_geometry() + 1]));
+          of_output = times(along, -of_message);
+          if (adjoints[a].m.defined()) of_output += adjoints[a].m.of(chunk);
         }
-        if (!chunk.senders.defined()) {
-          of_moments[a] = gradients.back();
+        auto gradients = pull(stage, {of_output}, a + 1 < n_adjoints_);
+        of_senders[a].push_back(gradients.back());
+        gradients.pop_back();
+        const auto stays = [&](const Tensors& with_edge) {
+          add_to_geometry(adjoints[a], with_edge, chunk, n_geometry() + 1);
+          of_earlier_m[a].add(with_edge.back(), chunk.first_edge, graph_.n_edges);
+        };
+        stays(gradients);
+        if (a == 0) {
+          of_energy = gradients;
         } else {
-          if (!of_moments[a].defined()) of_moments[a] = torch::zeros_like(moments_[k]);
-          of_moments[a].index_add_(0, chunk.senders, gradients.back());
+          Tensors moved;
+          for (const auto& gradient : of_energy) moved.push_back(times(along, gradient));
+          stays(moved);
         }
       }
     }
-    if (request_.exchange)
-      for (auto& rows : of_moments) {
-        const auto here = rows.to(torch::kCPU).contiguous();
-        from_ghosts(here);
-        rows = here.to(stages_.device);
-      }
+    Tensors of_moments;
+    for (int a = 0; a < n_adjoints_; ++a) {
+      adjoints[a].m = of_earlier_m[a];
+      of_moments.push_back(over_all_nodes(of_senders[a], moments_[k]));
+    }
     return of_moments;
+  }
+
+  /// The gradients with respect to the moments, from those of the chunks in descending order; summed where the atoms are at home.
+  Tensor over_all_nodes(Tensors of_senders, const Tensor& moments) {
+    Tensor rows = of_senders[0];
+    if (rows.size(0) < moments.size(0)) {   // chunks without edges were left out
+      rows = torch::zeros_like(moments);
+      for (size_t c = 0; c < chunks_.size(); ++c) rows.narrow(0, chunks_[c].first_sender, chunks_[c].n_senders).copy_(of_senders[chunks_.size() - 1 - c]);
+    }
+    if (!request_.exchange) return rows;
+    const auto here = rows.to(torch::kCPU).contiguous();
+    from_ghosts(here);
+    return here.to(stages_.device);
   }
 
   /// Gradients with respect to the stage's inputs, given those with respect to its outputs; undefined ones are zero.
@@ -389,32 +421,30 @@ class Evaluation {
     return of_edge.view(shape) * rows;
   }
 
-  /// The geometry's, and t's where the stage has it: the inputs that come first and are of the same number everywhere. Times `along`
-  /// where that is given.
-  void add_to_geometry(Adjoint& adjoint, const Tensors& gradients, const Tensor& along) const {
-    const bool with_t = gradients.size() == n_geometry() + 3;   // of a block: the geometry, t, m and the moments
-    for (size_t n = 0; n < n_geometry() + (with_t ? 1 : 0); ++n)
-      if (gradients[n].defined()) adjoint.geometry[n].add(along.defined() ? times(along, gradients[n]) : gradients[n]);
+  /// The first `n` gradients, which are those of the geometry and, after it, of t.
+  void add_to_geometry(Adjoint& adjoint, const Tensors& gradients, const Chunk& chunk, size_t n) const {
+    for (size_t part = 0; part < n; ++part) adjoint.geometry[part].add(gradients[part], chunk.first_edge, graph_.n_edges);
   }
 
   // ---- results
 
-  static void store(const Tensor& values, int64_t n, double* out) {
-    if (values.numel() != n) throw Error("the model gave no energy per atom; export it again");
-    const auto here = values.detach().to(torch::kCPU, torch::kFloat64).contiguous();
-    std::copy_n(here.const_data_ptr<double>(), n, out);
+  void store(const Tensor& energies) {
+    if (energies.numel() != graph_.n_atoms) throw Error("the model gave no energy per atom; export it again");
+    const auto here = energies.detach().to(torch::kCPU, torch::kFloat64).contiguous();
+    std::copy_n(here.const_data_ptr<double>(), graph_.n_atoms, result_.atom_energies.data());
+    for (const auto energy : result_.atom_energies) result_.energy += energy;
   }
 
   void store_gradient(const Chunk& chunk, int adjoint, const Tensor& gradient) {
     if (!gradient.defined()) return;   // zeros are there already
     const auto here = gradient.to(torch::kCPU, torch::kFloat64).contiguous();   // (n_edges, 3)
     const double* from = here.const_data_ptr<double>();
-    if (adjoint == 0) {
-      std::copy_n(from, 3 * chunk.n_edges, result_.edge_gradients.data() + 3 * chunk.first_edge);
-      return;
+    double* to = adjoint == 0 ? result_.edge_gradients.data() : result_.centroid.data() + 3 * (adjoint - 1);
+    const int64_t stride = adjoint == 0 ? 3 : 9;
+    for (int64_t n = 0; n < chunk.n_edges; ++n) {
+      const auto edge = order_.empty() ? n : order_[chunk.first_edge + n];
+      std::copy_n(from + 3 * n, 3, to + stride * edge);
     }
-    double* to = result_.centroid.data() + 9 * chunk.first_edge + 3 * (adjoint - 1);
-    for (int64_t e = 0; e < chunk.n_edges; ++e) std::copy_n(from + 3 * e, 3, to + 9 * e);
   }
 
   // ---- exchanges
@@ -445,11 +475,13 @@ class Evaluation {
   int64_t n_to_ghosts_left_, n_from_ghosts_left_;
 
   std::vector<Chunk> chunks_;
-  std::vector<int64_t> row_of_sender_;   // scratch
+  Chunk all_;                            // all edges; of its members those that say which
+  std::vector<int64_t> order_;           // the edges by sender; empty: as they came
   Tensor numbers_;                       // (n_atoms + n_ghosts,)
+  Tensor j_, i_, vectors_;               // of all edges
   c10::TupleTypePtr geometry_type_;
-  std::vector<Tensors> features_;        // of every chunk: the geometry, then t
-  std::vector<Tensors> m_;               // of every chunk: messages before the first block, after it, ...
+  Tensors features_;                     // of all edges: the geometry, then t
+  Tensors m_;                            // of all edges: messages before the first block, after it, ...
   Tensors moments_;                      // of every block: (n_atoms + n_ghosts, ...)
   bool keeps_stages_ = false;
   std::vector<Stage> kept_;              // in the order in which they ran

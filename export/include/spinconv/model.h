@@ -69,7 +69,7 @@ class Exchange {
 struct Request {
   bool gradients = true;
   bool centroid = false;          // with gradients: Result::centroid too, at the cost of three more backward passes
-  int64_t chunk = 0;              // edges at once, 0 for all; bounds memory. Edges must then be in ascending order of target
+  int64_t chunk = 0;              // edges at once, 0 for all; bounds memory, at the cost of one more forward pass
   Exchange* exchange = nullptr;   // needed when any process has ghosts
 };
 
