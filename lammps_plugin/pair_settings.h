@@ -18,7 +18,7 @@ struct PairSettings {
   std::string out_file = "model_devi.out";
   double halt = 0.0;                 // force deviation that ends the run, 0 for none
 
-  static constexpr int64_t default_chunk = 50000;
+  static constexpr int64_t default_chunk = 100000;
 
   bool is_committee() const { return files.size() > 1; }
 };

@@ -3,10 +3,10 @@
 //   forward   edges -> [moments -> to_ghosts -> block] x n_blocks -> readout        (block: spin and mix)
 //   backward  readout -> [block -> from_ghosts -> moments] x n_blocks -> edges
 //
-// Within a stage torch differentiates, on this thread. All edges at once, every stage is kept until its turn in the backward pass. In
-// chunks, only what passes between stages stays in memory, and stages run again. A chunk has all the edges of the atoms that send
-// them: edges and block, which need nearly all of the memory, then run by chunks; moments and readout, which sum over the edges into
-// an atom, for all at once.
+// Within a stage torch differentiates, on this thread. Edges go by chunks that stay in the caches; a chunk has all the edges of the
+// atoms that send them, and edges and block, which need nearly all of the memory, run chunk by chunk. Moments and readout, which sum over
+// the edges into an atom, run for all at once. What a stage leaves for its turn in the backward pass is kept for as many edges as the
+// caller allows; the others run again then.
 // SPDX-License-Identifier: MIT
 #include "evaluation.h"
 
@@ -87,6 +87,9 @@ struct Adjoint {
 /// The energy, and the three components of its first moment about the receiving atom.
 constexpr int n_adjoints_with_centroid = 4;
 
+/// Edges whose intermediate results stay in the caches of a CPU: a sixth faster than 60,000 at once (docs/performance.md).
+constexpr int64_t cached_edges = 4096;
+
 class Evaluation {
  public:
   Evaluation(const Stages& stages, const Graph& graph, const Request& request, Result& result)
@@ -100,11 +103,8 @@ class Evaluation {
     if (graph_.n_atoms == 0) return finish_exchanges();
     cut_into_chunks();
     const bool has_gradients = n_adjoints_ > 0 && graph_.n_edges > 0;
-    keeps_stages_ = has_gradients && chunks_.size() == 1;
-    {
-      at::AutoGradMode with_gradients(keeps_stages_);
-      forward();
-    }
+    decide_what_to_keep(has_gradients);
+    forward();
     if (has_gradients) {
       at::AutoGradMode with_gradients(true);
       backward();
@@ -138,39 +138,74 @@ class Evaluation {
     return torch::from_blob(const_cast<double*>(data), {n, 3}, torch::kFloat64).to(stages_.device, stages_.dtype);
   }
 
+  /// Edges in a chunk: what stays in the caches of a CPU, all for a GPU.
+  int64_t edges_in_chunk() const {
+    const int64_t most = request_.chunk > 0 ? request_.chunk : graph_.n_edges;
+    return stages_.device.is_cpu() ? std::min(most, cached_edges) : most;
+  }
+
+  /// The results of the last chunks, which the backward pass needs first, as far as `chunk` allows.
+  void decide_what_to_keep(bool has_gradients) {
+    first_kept_ = chunks_.size();
+    if (!has_gradients) return;
+    int64_t n_kept = 0;
+    while (first_kept_ > 0) {
+      n_kept += chunks_[first_kept_ - 1].n_edges;
+      if (request_.chunk > 0 && n_kept > request_.chunk && first_kept_ < chunks_.size()) break;
+      --first_kept_;
+    }
+  }
+
   void cut_into_chunks() {
     const auto n_edges = graph_.n_edges, n_nodes = graph_.n_atoms + graph_.n_ghosts;
+    const auto most = edges_in_chunk();
     numbers_ = upload(graph_.numbers, n_nodes);
-    if (request_.chunk <= 0 || n_edges <= request_.chunk) {
+    numbers_of_senders_ = numbers_;
+    if (n_edges <= most) {
       j_ = upload(graph_.source, n_edges), i_ = upload(graph_.target, n_edges);
       vectors_ = upload_vectors(graph_.vectors, n_edges);
       chunks_.push_back(make_chunk(0, n_edges, 0, n_nodes));
       return;
     }
     const auto first_of_sender = order_by_sender();
-    const int64_t n_chunks = (n_edges + request_.chunk - 1) / request_.chunk;
+    const auto n_senders = static_cast<int64_t>(first_of_sender.size()) - 1;
+    const int64_t n_chunks = (n_edges + most - 1) / most;
     const int64_t wanted = (n_edges + n_chunks - 1) / n_chunks;
-    int64_t begin = 0;   // first sender of the chunk
-    for (int64_t sender = 0; sender < n_nodes; ++sender) {
+    for (int64_t begin = 0, sender = 0; sender < n_senders; ++sender) {
       const auto first = first_of_sender[begin], n = first_of_sender[sender + 1] - first;
-      const bool next_is_too_many = sender + 1 < n_nodes && first_of_sender[sender + 2] - first > request_.chunk;
-      if (n < wanted && !next_is_too_many && sender + 1 < n_nodes) continue;
-      if (n > 0) chunks_.push_back(make_chunk(first, n, begin, sender + 1 - begin));
+      const bool is_last = sender + 1 == n_senders;
+      const bool next_is_too_many = !is_last && first_of_sender[sender + 2] - first > most;
+      if (n < wanted && !next_is_too_many && !is_last) continue;
+      chunks_.push_back(make_chunk(first, n, begin, sender + 1 - begin));
       begin = sender + 1;
     }
   }
 
-  /// Puts the edges in the order of senders; where those of each begin, [n_nodes + 1].
+  /// Numbers the nodes that send anew, those with the most edges first, and puts the edges in their order; where those of each begin,
+  /// [n_senders + 1]. In a chunk all then send about as many, which leaves few empty places in the stages' tables. Ghosts send few.
   std::vector<int64_t> order_by_sender() {
     const auto n_edges = graph_.n_edges, n_nodes = graph_.n_atoms + graph_.n_ghosts;
-    std::vector<int64_t> first(n_nodes + 1, 0);
-    for (int64_t e = 0; e < n_edges; ++e) ++first[graph_.source[e] + 1];
-    for (int64_t node = 0; node < n_nodes; ++node) first[node + 1] += first[node];
+    std::vector<int64_t> n_sent(n_nodes, 0), senders, number(n_nodes), first{0};
+    for (int64_t e = 0; e < n_edges; ++e) ++n_sent[graph_.source[e]];
+    for (int64_t node = 0; node < n_nodes; ++node)
+      if (n_sent[node] > 0) senders.push_back(node);
+    std::stable_sort(senders.begin(), senders.end(), [&](int64_t a, int64_t b) { return n_sent[a] > n_sent[b]; });
+    for (size_t n = 0; n < senders.size(); ++n) {
+      number[senders[n]] = static_cast<int64_t>(n);
+      first.push_back(first[n] + n_sent[senders[n]]);
+    }
+    std::vector<int64_t> j(n_edges);
     order_.resize(n_edges);
     auto next = first;
-    for (int64_t e = 0; e < n_edges; ++e) order_[next[graph_.source[e]]++] = e;
+    for (int64_t e = 0; e < n_edges; ++e) {
+      const auto sender = number[graph_.source[e]];
+      j[next[sender]] = sender;
+      order_[next[sender]++] = e;
+    }
     const auto order = upload(order_.data(), n_edges);
-    j_ = upload(graph_.source, n_edges).index_select(0, order);
+    senders_ = upload(senders.data(), static_cast<int64_t>(senders.size())).clone();
+    numbers_of_senders_ = numbers_.index_select(0, senders_);
+    j_ = upload(j.data(), n_edges).clone();
     i_ = upload(graph_.target, n_edges).index_select(0, order);
     vectors_ = upload_vectors(graph_.vectors, n_edges).index_select(0, order);
     return first;
@@ -179,7 +214,7 @@ class Evaluation {
   Chunk make_chunk(int64_t first_edge, int64_t n_edges, int64_t first_sender, int64_t n_senders) const {
     const auto j = j_.narrow(0, first_edge, n_edges), i = i_.narrow(0, first_edge, n_edges);
     return {first_edge, n_edges, first_sender, n_senders, vectors_.narrow(0, first_edge, n_edges),
-            numbers_.index_select(0, j), numbers_.index_select(0, i), first_sender == 0 ? j : j - first_sender};
+            numbers_of_senders_.index_select(0, j), numbers_.index_select(0, i), first_sender == 0 ? j : j - first_sender};
   }
 
   // ---- the stages
@@ -244,13 +279,21 @@ class Evaluation {
     return stage;
   }
 
-  void keep(Stage stage) {
-    if (keeps_stages_) kept_.push_back(std::move(stage));
+  bool is_kept(size_t c) const { return c >= first_kept_; }
+  bool all_are_kept() const { return first_kept_ == 0; }
+
+  /// A stage of the forward pass, with what its turn in the backward pass needs if it is kept.
+  template <class Run> Tensors forward(bool kept, Run&& run) {
+    at::AutoGradMode with_gradients(kept);
+    auto stage = run();
+    auto outputs = stage.outputs;
+    if (kept) kept_.push_back(std::move(stage));
+    return outputs;
   }
 
-  /// The stage that comes now in the backward pass, kept or run again.
-  template <class Run> Stage recall(Run&& run) {
-    if (kept_.empty()) return run();
+  /// The stage whose turn it is in the backward pass, kept or run again.
+  template <class Run> Stage recall(bool kept, Run&& run) {
+    if (!kept) return run();
     auto stage = std::move(kept_.back());
     kept_.pop_back();
     return stage;
@@ -261,11 +304,10 @@ class Evaluation {
   void forward() {
     all_.n_edges = graph_.n_edges;
     Tensors made;
-    for (const auto& chunk : chunks_) {
-      auto stage = edges(chunk);
-      made.resize(stage.outputs.size());
-      for (size_t n = 0; n < made.size(); ++n) put(made[n], chunk, stage.outputs[n]);
-      keep(std::move(stage));
+    for (size_t c = 0; c < chunks_.size(); ++c) {
+      const auto outputs = forward(is_kept(c), [&] { return edges(chunks_[c]); });
+      made.resize(outputs.size());
+      for (size_t n = 0; n < made.size(); ++n) put(made[n], chunks_[c], outputs[n]);
     }
     m_.push_back(made.back());
     made.pop_back();
@@ -273,16 +315,13 @@ class Evaluation {
     for (int64_t k = 0; k < stages_.n_blocks; ++k) {
       moments_.push_back(moments_of_all(k));
       Tensor m;
-      for (const auto& chunk : chunks_) {
-        auto stage = block(chunk, k);
-        put(m, chunk, stage.outputs[0]);
-        keep(std::move(stage));
+      for (size_t c = 0; c < chunks_.size(); ++c) {
+        const auto outputs = forward(is_kept(c), [&] { return block(chunks_[c], k); });
+        put(m, chunks_[c], outputs[0]);
       }
       m_.push_back(m);
     }
-    auto stage = readout();
-    store(stage.outputs[0]);
-    keep(std::move(stage));
+    store(forward(all_are_kept(), [&] { return readout(); })[0]);
   }
 
   /// `values` of a chunk to their place in `whole`, which the first of several chunks makes.
@@ -296,21 +335,21 @@ class Evaluation {
       shape[0] = graph_.n_edges;
       whole = torch::empty(shape, values.options());
     }
-    whole.narrow(0, chunk.first_edge, chunk.n_edges).copy_(values);
+    whole.narrow(0, chunk.first_edge, chunk.n_edges).copy_(values.detach());
   }
 
-  /// (n_atoms + n_ghosts, ...), with the ghosts' from where they are at home.
+  /// (n_senders, ...), with the ghosts' from where they are at home.
   Tensor moments_of_all(int64_t k) {
-    auto stage = moments(k);
-    auto of_atoms = stage.outputs[0].detach();
-    keep(std::move(stage));
-    if (!request_.exchange) return of_atoms;
+    const auto of_atoms = forward(all_are_kept(), [&] { return moments(k); })[0].detach();
+    if (!request_.exchange) return of_senders(of_atoms);
     auto shape = of_atoms.sizes().vec();
     shape[0] = graph_.n_ghosts;
     const auto here = torch::cat({of_atoms, torch::zeros(shape, of_atoms.options())}).to(torch::kCPU);
     to_ghosts(here);
-    return here.to(stages_.device);
+    return of_senders(here.to(stages_.device));
   }
+
+  Tensor of_senders(const Tensor& of_nodes) const { return senders_.defined() ? of_nodes.index_select(0, senders_) : of_nodes; }
 
   // ---- backward
 
@@ -318,14 +357,14 @@ class Evaluation {
     std::vector<Adjoint> adjoints(n_adjoints_);
     for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry() + 1);
     {
-      const auto stage = recall([&] { return readout(); });
+      const auto stage = recall(all_are_kept(), [&] { return readout(); });
       const auto gradients = pull(stage, {torch::ones_like(stage.outputs[0])}, false);
       add_to_geometry(adjoints[0], gradients, all_, n_geometry());
       adjoints[0].m.add(gradients.back(), 0, graph_.n_edges);   // the first moments are about the receiver, which has the energy: zero
     }
     for (int64_t k = stages_.n_blocks - 1; k >= 0; --k) {
       const auto of_moments = backward_of_block(k, adjoints);
-      const auto stage = recall([&] { return moments(k); });
+      const auto stage = recall(all_are_kept(), [&] { return moments(k); });
       for (int a = 0; a < n_adjoints_; ++a) {
         const auto gradients = pull(stage, {of_moments[a].narrow(0, 0, graph_.n_atoms)}, a + 1 < n_adjoints_);
         add_to_geometry(adjoints[a], gradients, all_, n_geometry());
@@ -336,7 +375,7 @@ class Evaluation {
     }
     for (size_t c = chunks_.size(); c-- > 0;) {
       const auto& chunk = chunks_[c];
-      const auto stage = recall([&] { return edges(chunk); });
+      const auto stage = recall(is_kept(c), [&] { return edges(chunk); });
       for (int a = 0; a < n_adjoints_; ++a) {
         Tensors of_outputs;
         for (const auto& sum : adjoints[a].geometry) of_outputs.push_back(sum.of(chunk));
@@ -351,11 +390,11 @@ class Evaluation {
   /// An edge's message is at home with its receiver i, the moments it comes from with its sender j. A first moment about x_i becomes one
   /// about x_j = x_i + r when r times the gradient is taken off; what stays with the edge keeps the one about x_i.
   Tensors backward_of_block(int64_t k, std::vector<Adjoint>& adjoints) {
-    std::vector<Tensors> of_senders(n_adjoints_);
+    std::vector<Tensors> of_chunks(n_adjoints_);
     std::vector<Sum> of_earlier_m(n_adjoints_);
     for (size_t c = chunks_.size(); c-- > 0;) {
       const auto& chunk = chunks_[c];
-      const auto stage = recall([&] { return block(chunk, k); });
+      const auto stage = recall(is_kept(c), [&] { return block(chunk, k); });
       const auto of_message = adjoints[0].m.of(chunk);
       Tensors of_energy;
       for (int a = 0; a < n_adjoints_; ++a) {
@@ -366,7 +405,7 @@ class Evaluation {
           if (adjoints[a].m.defined()) of_output += adjoints[a].m.of(chunk);
         }
         auto gradients = pull(stage, {of_output}, a + 1 < n_adjoints_);
-        of_senders[a].push_back(gradients.back());
+        of_chunks[a].push_back(gradients.back());
         gradients.pop_back();
         const auto stays = [&](const Tensors& with_edge) {
           add_to_geometry(adjoints[a], with_edge, chunk, n_geometry() + 1);
@@ -385,17 +424,19 @@ class Evaluation {
     Tensors of_moments;
     for (int a = 0; a < n_adjoints_; ++a) {
       adjoints[a].m = of_earlier_m[a];
-      of_moments.push_back(over_all_nodes(of_senders[a], moments_[k]));
+      of_moments.push_back(of_nodes(of_chunks[a]));
     }
     return of_moments;
   }
 
   /// The gradients with respect to the moments, from those of the chunks in descending order; summed where the atoms are at home.
-  Tensor over_all_nodes(Tensors of_senders, const Tensor& moments) {
-    Tensor rows = of_senders[0];
-    if (rows.size(0) < moments.size(0)) {   // chunks without edges were left out
-      rows = torch::zeros_like(moments);
-      for (size_t c = 0; c < chunks_.size(); ++c) rows.narrow(0, chunks_[c].first_sender, chunks_[c].n_senders).copy_(of_senders[chunks_.size() - 1 - c]);
+  Tensor of_nodes(Tensors of_chunks) {
+    std::reverse(of_chunks.begin(), of_chunks.end());
+    auto rows = of_chunks.size() == 1 ? of_chunks[0] : torch::cat(of_chunks);
+    if (senders_.defined()) {
+      auto shape = rows.sizes().vec();
+      shape[0] = graph_.n_atoms + graph_.n_ghosts;
+      rows = torch::zeros(shape, rows.options()).index_copy_(0, senders_, rows);
     }
     if (!request_.exchange) return rows;
     const auto here = rows.to(torch::kCPU).contiguous();
@@ -478,12 +519,14 @@ class Evaluation {
   Chunk all_;                            // all edges; of its members those that say which
   std::vector<int64_t> order_;           // the edges by sender; empty: as they came
   Tensor numbers_;                       // (n_atoms + n_ghosts,)
-  Tensor j_, i_, vectors_;               // of all edges
+  Tensor senders_;                       // (n_senders,), nodes in the order of chunks; undefined: all nodes as they are numbered
+  Tensor numbers_of_senders_;            // (n_senders,)
+  Tensor j_, i_, vectors_;               // of all edges; j_ counts senders
   c10::TupleTypePtr geometry_type_;
   Tensors features_;                     // of all edges: the geometry, then t
   Tensors m_;                            // of all edges: messages before the first block, after it, ...
-  Tensors moments_;                      // of every block: (n_atoms + n_ghosts, ...)
-  bool keeps_stages_ = false;
+  Tensors moments_;                      // of every block: (n_senders, ...)
+  size_t first_kept_ = 0;                // chunk
   std::vector<Stage> kept_;              // in the order in which they ran
 };
 

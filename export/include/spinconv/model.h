@@ -69,7 +69,7 @@ class Exchange {
 struct Request {
   bool gradients = true;
   bool centroid = false;          // with gradients: Result::centroid too, at the cost of three more backward passes
-  int64_t chunk = 0;              // edges at once, 0 for all; bounds memory, at the cost of one more forward pass
+  int64_t chunk = 0;              // edges whose intermediate results are kept at a time, 0 for all; bounds memory, costs up to a forward pass
   Exchange* exchange = nullptr;   // needed when any process has ghosts
 };
 
