@@ -71,8 +71,12 @@ class ExportedModel(nn.Module):
         return self.model.mix(k, h, m, t, numbers_j, numbers_i)
 
     @torch.jit.export
-    def readout(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return self.model.readout(m, geometry, i, numbers)
+    def sums(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        return self.model.sums(m, geometry, i, n_atoms)
+
+    @torch.jit.export
+    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return self.model.readout(sums, numbers)
 
 
 def export_model(

@@ -103,12 +103,12 @@ void NeighborGraph::find_edges(const Atom &atom, const NeighList &list, double c
       double *r = &vectors[3 * e];
       double square = 0.0;
       for (int a = 0; a < 3; ++a) {
-        r[a] = to_angstrom * (atom.x[j][a] - here[a]);
+        r[a] = to_angstrom * (here[a] - atom.x[j][a]);
         square += r[a] * r[a];
       }
       if (square >= cutoff_squared || node_of_atom[j] < 0) continue;
-      target[e] = node;
-      source[e] = node_of_atom[j];
+      source[e] = node;
+      target[e] = node_of_atom[j];
       ++e;
     }
   }
@@ -132,7 +132,7 @@ double NeighborGraph::shortest_distance(int64_t node) const
 {
   double shortest = INFINITY;
   for (int64_t e = 0; e < n_edges; ++e)
-    if (target[e] == node) shortest = std::min(shortest, distance(e));
+    if (source[e] == node) shortest = std::min(shortest, distance(e));
   return shortest;
 }
 

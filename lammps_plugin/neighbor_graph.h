@@ -38,7 +38,7 @@ class NeighborGraph {
   /// Whether an index in LAMMPS' arrays is the one in atoms(), not another image of the same.
   bool is_first_image(int atom) const { return node_of_atom[atom] >= 0 && atom_of_node[node_of_atom[atom]] == atom; }
 
-  /// Å, infinite without edges; and into one node.
+  /// Å, infinite without edges; and of one atom.
   double shortest_distance() const;
   double shortest_distance(int64_t node) const;
 

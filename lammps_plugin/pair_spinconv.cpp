@@ -324,7 +324,7 @@ std::string PairSpinConv::words_on_bad_numbers() const
   for (int64_t node = 0; node < view.n_atoms; ++node)
     if (!std::isfinite(result->atom_energies[node])) is_bad[node] = 1;
   for (int64_t k = 0; k < 3 * view.n_edges; ++k)
-    if (!std::isfinite(result->edge_gradients[k])) is_bad[view.target[k / 3]] = 1;
+    if (!std::isfinite(result->edge_gradients[k])) is_bad[view.source[k / 3]] = 1;
   if (std::count(is_bad.begin(), is_bad.end(), 1) == 0) return "";
   int64_t worst = -1;
   double shortest = INFINITY;

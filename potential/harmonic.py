@@ -110,7 +110,7 @@ class HarmonicSpinConv(nn.Module):
             moments = self.moments(k, m, geometry, i, numbers.shape[0])  # (n_atoms, (lmax + 1)^2, channels)
             h = self.spin(k, moments, geometry, j)  # (n_edges, channels)
             m = self.mix(k, h, m, t, numbers_j, numbers_i)  # (n_edges, channels)
-        return self.readout(m, geometry, i, numbers)
+        return self.readout(self.sums(m, geometry, i, numbers.shape[0]), numbers)
 
     def forward(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """The same as `energies`."""
@@ -163,11 +163,15 @@ class HarmonicSpinConv(nn.Module):
                     mixed = block.mix(h, t, pair)
             return mixed if k == 0 else m + mixed
 
-    def readout(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+    def sums(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        """Sum over the edges into i of u(d) m, [n_atoms, channels]."""
+        with record_function("sums"):
+            sums = torch.zeros(n_atoms, m.shape[1], dtype=m.dtype, device=m.device)
+            return sums.index_add(0, i, m * geometry.envelope) / self.average_neighbors
+
+    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         """E_i = E0 + scale (head(sum of u m into i) - head(0)): an atom without neighbours has its reference energy, [n_atoms]."""
         with record_function("readout"):
-            sums = torch.zeros(numbers.shape[0], m.shape[1], dtype=m.dtype, device=m.device)
-            sums = sums.index_add(0, i, m * geometry.envelope) / self.average_neighbors  # (n_atoms, channels)
             element = self._index_of_number[numbers]
             alone = self.energy(self._isolated, self._each_element)  # (n_elements, 1)
             learned = (self.energy(sums, element) - alone[element]).squeeze(1).to(torch.float64)

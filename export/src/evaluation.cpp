@@ -1,12 +1,15 @@
 // The chain rule by hand over the stages of the file, which is what lets other processes have their say between them:
 //
-//   forward   edges -> [moments -> to_ghosts -> block] x n_blocks -> readout        (block: spin and mix)
-//   backward  readout -> [block -> from_ghosts -> moments] x n_blocks -> edges
+//   forward   edges -> [moments -> from_ghosts -> block] x n_blocks -> sums -> from_ghosts -> readout        (block: spin and mix)
+//   backward  readout -> to_ghosts -> sums -> [block -> to_ghosts -> moments] x n_blocks -> edges
 //
 // Within a stage torch differentiates, on this thread. Edges go by chunks that stay in the caches; a chunk has all the edges of the
-// atoms that send them, and edges and block, which need nearly all of the memory, run chunk by chunk. Moments and readout, which sum over
+// atoms that send them, and edges and block, which need nearly all of the memory, run chunk by chunk. Moments and sums, which add up
 // the edges into an atom, run for all at once. What a stage leaves for its turn in the backward pass is kept for as many edges as the
 // caller allows; the others run again then.
+//
+// An edge is where the atom is that sends it: the spin convolution, whose cost is by sender as much as by edge, then meets every atom
+// on one process only.
 // SPDX-License-Identifier: MIT
 #include "evaluation.h"
 
@@ -95,12 +98,12 @@ class Evaluation {
   Evaluation(const Stages& stages, const Graph& graph, const Request& request, Result& result)
       : stages_(stages), graph_(graph), request_(request), result_(result),
         n_adjoints_(!request.gradients ? 0 : request.centroid ? n_adjoints_with_centroid : 1),
-        n_to_ghosts_left_(request.exchange ? stages.n_blocks : 0),
-        n_from_ghosts_left_(request.exchange ? stages.n_blocks * n_adjoints_ : 0) {}
+        n_from_ghosts_left_(request.exchange ? stages.n_blocks + 1 : 0),
+        n_to_ghosts_(request.exchange && request.gradients ? n_adjoints_ * stages.n_blocks + 1 : 0), n_to_ghosts_left_(n_to_ghosts_) {}
 
   void run() {
     clear_result();
-    if (graph_.n_atoms == 0) return finish_exchanges();
+    if (graph_.n_atoms == 0) return finish_exchanges();   // a process without atoms still owes them
     cut_into_chunks();
     const bool has_gradients = n_adjoints_ > 0 && graph_.n_edges > 0;
     decide_what_to_keep(has_gradients);
@@ -109,15 +112,14 @@ class Evaluation {
       at::AutoGradMode with_gradients(true);
       backward();
     }
-    finish_exchanges();   // a process without edges still owes them
+    finish_exchanges();   // and so does one without edges
   }
 
   /// Makes the exchanges that are left, with zeros: the others wait for them.
   void finish_exchanges() {
-    if (n_to_ghosts_left_ + n_from_ghosts_left_ == 0) return;
-    auto rows = torch::zeros({graph_.n_atoms + graph_.n_ghosts, stages_.n_moments}, stages_.dtype);
-    while (n_to_ghosts_left_ > 0) to_ghosts(rows), rows.zero_();
-    while (n_from_ghosts_left_ > 0) from_ghosts(rows), rows.zero_();
+    const auto zeros = torch::zeros({n_nodes() * std::max(stages_.n_moments, stages_.n_sums)}, stages_.dtype);
+    while (n_from_ghosts_left_ > 0) from_ghosts(zeros.zero_());
+    while (n_to_ghosts_left_ > 0) to_ghosts(zeros.zero_());
   }
 
  private:
@@ -164,7 +166,7 @@ class Evaluation {
     if (n_edges <= most) {
       j_ = upload(graph_.source, n_edges), i_ = upload(graph_.target, n_edges);
       vectors_ = upload_vectors(graph_.vectors, n_edges);
-      chunks_.push_back(make_chunk(0, n_edges, 0, n_nodes));
+      chunks_.push_back(make_chunk(0, n_edges, 0, graph_.n_atoms));
       return;
     }
     const auto first_of_sender = order_by_sender();
@@ -181,14 +183,14 @@ class Evaluation {
     }
   }
 
-  /// Numbers the nodes that send anew, those with the most edges first, and puts the edges in their order; where those of each begin,
-  /// [n_senders + 1]. In a chunk all then send about as many, which leaves few empty places in the stages' tables. Ghosts send few.
+  /// Numbers the atoms that send anew, those with the most edges first, and puts the edges in their order; where those of each begin,
+  /// [n_senders + 1]. In a chunk all then send about as many, which leaves few empty places in the stages' tables.
   std::vector<int64_t> order_by_sender() {
-    const auto n_edges = graph_.n_edges, n_nodes = graph_.n_atoms + graph_.n_ghosts;
-    std::vector<int64_t> n_sent(n_nodes, 0), senders, number(n_nodes), first{0};
+    const auto n_edges = graph_.n_edges, n_atoms = graph_.n_atoms;
+    std::vector<int64_t> n_sent(n_atoms, 0), senders, number(n_atoms), first{0};
     for (int64_t e = 0; e < n_edges; ++e) ++n_sent[graph_.source[e]];
-    for (int64_t node = 0; node < n_nodes; ++node)
-      if (n_sent[node] > 0) senders.push_back(node);
+    for (int64_t atom = 0; atom < n_atoms; ++atom)
+      if (n_sent[atom] > 0) senders.push_back(atom);
     std::stable_sort(senders.begin(), senders.end(), [&](int64_t a, int64_t b) { return n_sent[a] > n_sent[b]; });
     for (size_t n = 0; n < senders.size(); ++n) {
       number[senders[n]] = static_cast<int64_t>(n);
@@ -257,7 +259,7 @@ class Evaluation {
   Stage moments(int64_t k) {
     Stage stage{leaves(all_, false), {}};
     stage.inputs.push_back(leaf(m_[k]));
-    stage.outputs = {call("moments", {k, stage.inputs.back(), geometry(stage.inputs), i_, graph_.n_atoms}).toTensor()};
+    stage.outputs = {call("moments", {k, stage.inputs.back(), geometry(stage.inputs), i_, n_nodes()}).toTensor()};
     return stage;
   }
 
@@ -271,13 +273,20 @@ class Evaluation {
     return stage;
   }
 
-  Stage readout() {
+  Stage sums() {
     Stage stage{leaves(all_, false), {}};
     stage.inputs.push_back(leaf(m_.back()));
-    const auto numbers = numbers_.narrow(0, 0, graph_.n_atoms);
-    stage.outputs = {call("readout", {stage.inputs.back(), geometry(stage.inputs), i_, numbers}).toTensor()};
+    stage.outputs = {call("sums", {stage.inputs.back(), geometry(stage.inputs), i_, n_nodes()}).toTensor()};
     return stage;
   }
+
+  Stage readout() {
+    Stage stage{{leaf(sums_)}, {}};
+    stage.outputs = {call("readout", {stage.inputs[0], numbers_.narrow(0, 0, graph_.n_atoms)}).toTensor()};
+    return stage;
+  }
+
+  int64_t n_nodes() const { return graph_.n_atoms + graph_.n_ghosts; }
 
   bool is_kept(size_t c) const { return c >= first_kept_; }
   bool all_are_kept() const { return first_kept_ == 0; }
@@ -321,6 +330,7 @@ class Evaluation {
       }
       m_.push_back(m);
     }
+    sums_ = at_home(forward(all_are_kept(), [&] { return sums(); })[0]);
     store(forward(all_are_kept(), [&] { return readout(); })[0]);
   }
 
@@ -338,18 +348,29 @@ class Evaluation {
     whole.narrow(0, chunk.first_edge, chunk.n_edges).copy_(values.detach());
   }
 
-  /// (n_senders, ...), with the ghosts' from where they are at home.
+  /// (n_senders, ...)
   Tensor moments_of_all(int64_t k) {
-    const auto of_atoms = forward(all_are_kept(), [&] { return moments(k); })[0].detach();
-    if (!request_.exchange) return of_senders(of_atoms);
+    const auto of_atoms = at_home(forward(all_are_kept(), [&] { return moments(k); })[0]);
+    return senders_.defined() ? of_atoms.index_select(0, senders_) : of_atoms;
+  }
+
+  /// (n_atoms, ...) of (n_atoms + n_ghosts, ...): what ghosts have is added where they are at home.
+  Tensor at_home(const Tensor& of_nodes) {
+    if (!request_.exchange) return of_nodes.detach();
+    const auto here = of_nodes.detach().to(torch::kCPU, stages_.dtype, false, true, c10::MemoryFormat::Contiguous);   // a copy
+    from_ghosts(here);
+    return here.narrow(0, 0, graph_.n_atoms).to(stages_.device);
+  }
+
+  /// The reverse for gradients: ghosts get those of the atoms that they are images of.
+  Tensor with_ghosts(const Tensor& of_atoms) {
+    if (!request_.exchange) return of_atoms;
     auto shape = of_atoms.sizes().vec();
     shape[0] = graph_.n_ghosts;
     const auto here = torch::cat({of_atoms, torch::zeros(shape, of_atoms.options())}).to(torch::kCPU);
     to_ghosts(here);
-    return of_senders(here.to(stages_.device));
+    return here.to(stages_.device);
   }
-
-  Tensor of_senders(const Tensor& of_nodes) const { return senders_.defined() ? of_nodes.index_select(0, senders_) : of_nodes; }
 
   // ---- backward
 
@@ -357,8 +378,10 @@ class Evaluation {
     std::vector<Adjoint> adjoints(n_adjoints_);
     for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry() + 1);
     {
-      const auto stage = recall(all_are_kept(), [&] { return readout(); });
-      const auto gradients = pull(stage, {torch::ones_like(stage.outputs[0])}, false);
+      const auto head = recall(all_are_kept(), [&] { return readout(); });
+      const auto of_sums = with_ghosts(pull(head, {torch::ones_like(head.outputs[0])}, false)[0]);
+      const auto stage = recall(all_are_kept(), [&] { return sums(); });
+      const auto gradients = pull(stage, {of_sums}, false);
       add_to_geometry(adjoints[0], gradients, all_, n_geometry());
       adjoints[0].m.add(gradients.back(), 0, graph_.n_edges);   // the first moments are about the receiver, which has the energy: zero
     }
@@ -366,7 +389,7 @@ class Evaluation {
       const auto of_moments = backward_of_block(k, adjoints);
       const auto stage = recall(all_are_kept(), [&] { return moments(k); });
       for (int a = 0; a < n_adjoints_; ++a) {
-        const auto gradients = pull(stage, {of_moments[a].narrow(0, 0, graph_.n_atoms)}, a + 1 < n_adjoints_);
+        const auto gradients = pull(stage, {of_moments[a]}, a + 1 < n_adjoints_);
         add_to_geometry(adjoints[a], gradients, all_, n_geometry());
         adjoints[a].m.add(gradients.back(), 0, graph_.n_edges);
       }
@@ -385,7 +408,7 @@ class Evaluation {
     }
   }
 
-  /// Back through spin and mix of block k; the gradients with respect to the moments of atoms, other processes' share included.
+  /// Back through spin and mix of block k; the gradients with respect to the moments of atoms and ghosts.
   ///
   /// An edge's message is at home with its receiver i, the moments it comes from with its sender j. A first moment about x_i becomes one
   /// about x_j = x_i + r when r times the gradient is taken off; what stays with the edge keeps the one about x_i.
@@ -429,19 +452,16 @@ class Evaluation {
     return of_moments;
   }
 
-  /// The gradients with respect to the moments, from those of the chunks in descending order; summed where the atoms are at home.
+  /// The gradients with respect to the moments, from those of the chunks in descending order.
   Tensor of_nodes(Tensors of_chunks) {
     std::reverse(of_chunks.begin(), of_chunks.end());
     auto rows = of_chunks.size() == 1 ? of_chunks[0] : torch::cat(of_chunks);
     if (senders_.defined()) {
       auto shape = rows.sizes().vec();
-      shape[0] = graph_.n_atoms + graph_.n_ghosts;
+      shape[0] = graph_.n_atoms;
       rows = torch::zeros(shape, rows.options()).index_copy_(0, senders_, rows);
     }
-    if (!request_.exchange) return rows;
-    const auto here = rows.to(torch::kCPU).contiguous();
-    from_ghosts(here);
-    return here.to(stages_.device);
+    return with_ghosts(rows);
   }
 
   /// Gradients with respect to the stage's inputs, given those with respect to its outputs; undefined ones are zero.
@@ -490,21 +510,23 @@ class Evaluation {
 
   // ---- exchanges
 
-  void to_ghosts(const Tensor& rows) {
-    --n_to_ghosts_left_;
+  // The sums are the last that come from ghosts, and the first that go to them.
+
+  void from_ghosts(const Tensor& rows) {
+    const auto width = n_from_ghosts_left_-- == 1 ? stages_.n_sums : stages_.n_moments;
     if (stages_.dtype == torch::kFloat32) {
-      request_.exchange->to_ghosts(rows.data_ptr<float>(), stages_.n_moments);
+      request_.exchange->from_ghosts(rows.data_ptr<float>(), width);
     } else {
-      request_.exchange->to_ghosts(rows.data_ptr<double>(), stages_.n_moments);
+      request_.exchange->from_ghosts(rows.data_ptr<double>(), width);
     }
   }
 
-  void from_ghosts(const Tensor& rows) {
-    --n_from_ghosts_left_;
+  void to_ghosts(const Tensor& rows) {
+    const auto width = n_to_ghosts_left_-- == n_to_ghosts_ ? stages_.n_sums : stages_.n_moments;
     if (stages_.dtype == torch::kFloat32) {
-      request_.exchange->from_ghosts(rows.data_ptr<float>(), stages_.n_moments);
+      request_.exchange->to_ghosts(rows.data_ptr<float>(), width);
     } else {
-      request_.exchange->from_ghosts(rows.data_ptr<double>(), stages_.n_moments);
+      request_.exchange->to_ghosts(rows.data_ptr<double>(), width);
     }
   }
 
@@ -513,32 +535,36 @@ class Evaluation {
   const Request& request_;
   Result& result_;
   const int n_adjoints_;
-  int64_t n_to_ghosts_left_, n_from_ghosts_left_;
+  int64_t n_from_ghosts_left_, n_to_ghosts_, n_to_ghosts_left_;
 
   std::vector<Chunk> chunks_;
   Chunk all_;                            // all edges; of its members those that say which
   std::vector<int64_t> order_;           // the edges by sender; empty: as they came
   Tensor numbers_;                       // (n_atoms + n_ghosts,)
-  Tensor senders_;                       // (n_senders,), nodes in the order of chunks; undefined: all nodes as they are numbered
+  Tensor senders_;                       // (n_senders,), atoms in the order of chunks; undefined: all atoms as they are numbered
   Tensor numbers_of_senders_;            // (n_senders,)
   Tensor j_, i_, vectors_;               // of all edges; j_ counts senders
   c10::TupleTypePtr geometry_type_;
   Tensors features_;                     // of all edges: the geometry, then t
   Tensors m_;                            // of all edges: messages before the first block, after it, ...
   Tensors moments_;                      // of every block: (n_senders, ...)
+  Tensor sums_;                          // (n_atoms, channels)
   size_t first_kept_ = 0;                // chunk
   std::vector<Stage> kept_;              // in the order in which they ran
 };
 
 }  // namespace
 
-int64_t count_moments(const Stages& stages) {
+void measure(Stages& stages) {
   at::NoGradGuard no_gradients;
   const auto none = torch::zeros({0}, torch::dtype(torch::kInt64).device(stages.device));
   const auto vectors = torch::zeros({0, 3}, torch::dtype(stages.dtype).device(stages.device));
   const auto made = stages.module.get_method("edges")({vectors, none, none}).toTuple();
+  const auto geometry = made->elements()[0];
   const auto m = made->elements()[2].toTensor();
-  return stages.module.get_method("moments")({int64_t(0), m, made->elements()[0], none, int64_t(1)}).toTensor().numel();
+  constexpr int64_t one_atom = 1;
+  stages.n_sums = stages.module.get_method("sums")({m, geometry, none, one_atom}).toTensor().numel();
+  stages.n_moments = stages.n_blocks == 0 ? 0 : stages.module.get_method("moments")({int64_t(0), m, geometry, none, one_atom}).toTensor().numel();
 }
 
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result) {

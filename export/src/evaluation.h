@@ -14,13 +14,14 @@ namespace spinconv {
 struct Stages {
   torch::jit::Module module;
   int64_t n_blocks = 0;
-  int64_t n_moments = 0;
+  int64_t n_moments = 0;   // numbers per atom that pass between processes: of moments, and of sums
+  int64_t n_sums = 0;
   c10::Device device = c10::Device(c10::kCPU);
   c10::ScalarType dtype = torch::kFloat64;
 };
 
-/// The numbers per atom that pass between processes in a block.
-int64_t count_moments(const Stages& stages);
+/// Finds n_moments and n_sums of a file whose stages can be called.
+void measure(Stages& stages);
 
 /// See Model::evaluate. A failure leaves no other process waiting: it is thrown after all exchanges were made.
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result);

@@ -11,6 +11,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -142,7 +143,7 @@ ModelInfo read_info(const Archive& archive, const std::string& name) {
 }
 
 void check_methods(const torch::jit::Module& module, const std::string& name) {
-  for (const char* method : {"edges", "moments", "spin", "mix", "readout"}) {
+  for (const char* method : {"edges", "moments", "spin", "mix", "sums", "readout"}) {
     if (!module.find_method(method)) throw Error(name + " is damaged: it has no method `" + method + "`; export it again");
   }
 }
@@ -196,11 +197,11 @@ struct Model::Implementation {
       stages.module.eval();
       move_weights(stages.module, stages.device, stages.dtype);
       stages.n_blocks = info.n_blocks;
-      stages.n_moments = count_moments(stages);
+      measure(stages);
     });
     info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
     info.device = stages.device.str();
-    info.n_moments = stages.n_moments;
+    info.n_moments = std::max(stages.n_moments, stages.n_sums);
     for (const auto number : info.elements) {
       if (number < 0 || number >= static_cast<int64_t>(symbols().size())) throw Error(name + " is damaged: it has an element " + std::to_string(number));
       if (static_cast<size_t>(number) >= known.size()) known.resize(number + 1, false);

@@ -89,7 +89,7 @@ class ScriptedModel(Scripted):
 
     @torch.jit.export
     def moments(self, k: int, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return torch.zeros(n_atoms, 1)
+        return torch.zeros(n_atoms, 1, dtype=m.dtype)
 
     @torch.jit.export
     def spin(self, k: int, moments: torch.Tensor, geometry: Geometry, j: torch.Tensor) -> torch.Tensor:
@@ -102,8 +102,12 @@ class ScriptedModel(Scripted):
         return m
 
     @torch.jit.export
-    def readout(self, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return torch.zeros(numbers.shape[0], dtype=torch.float64) + m.sum() * float("nan")
+    def sums(self, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
+        return torch.zeros(n_atoms, 3, dtype=m.dtype).index_add(0, i, m)
+
+    @torch.jit.export
+    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
+        return sums.sum(dim=1) * float("nan")
 
 
 def save(module: torch.nn.Module, path: Path, metadata: bool = True) -> Path:

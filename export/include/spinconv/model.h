@@ -23,8 +23,8 @@ struct ModelInfo {
   double cutoff = 0.0;             // Å
   std::vector<int64_t> elements;   // atomic numbers the model knows
   bool conservative = false;       // forces are the gradient of the energy
-  int64_t n_blocks = 0;            // each asks other processes once for their atoms' moments
-  int64_t n_moments = 0;           // numbers per atom in such an exchange
+  int64_t n_blocks = 0;
+  int64_t n_moments = 0;           // numbers per atom in an exchange between processes, at most
   std::string dtype;               // what it computes in: "float32" or "float64"
   std::string device;              // where: "cpu" or "cuda:<index>"
   std::string metadata;            // spinconv.json, whole
@@ -41,14 +41,14 @@ struct Options {
 /// Neighbours within the cutoff as the model sees them; borrowed arrays, in the engine's order.
 /// Edge e says: atom source[e] = j sends, atom target[e] = i receives, vectors[e] = x_j - x_i (+ periodic shift).
 /// Both directions of a pair are listed. Edges longer than the cutoff are allowed and contribute nothing.
-/// Ghosts are atoms that another process has: they send, and receive where they are at home.
+/// Ghosts are atoms that another process has. They receive only: an edge belongs to the process of the atom that sends.
 struct Graph {
   int64_t n_atoms = 0;
   int64_t n_ghosts = 0;               // numbered after the atoms
   const int64_t* numbers = nullptr;   // atomic numbers, [n_atoms + n_ghosts]
   int64_t n_edges = 0;
-  const int64_t* source = nullptr;    // [n_edges], below n_atoms + n_ghosts
-  const int64_t* target = nullptr;    // [n_edges], below n_atoms
+  const int64_t* source = nullptr;    // [n_edges], below n_atoms
+  const int64_t* target = nullptr;    // [n_edges], below n_atoms + n_ghosts
   const double* vectors = nullptr;    // Å, [n_edges][3]
 };
 
