@@ -14,7 +14,7 @@ import torch
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from spinconv.export.calculator import SpinConvCalculator
-from spinconv.export.engines import EngineResult, EngineUnavailable, installed_engines
+from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
 from spinconv.export.reader import read_model
 from spinconv.export.writer import DTYPES, ExportedModel
 from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
@@ -62,12 +62,16 @@ def compare(
     structures: str | os.PathLike[str] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     dtype: str = "float64",
+    engines: dict[str, Evaluate] | None = None,
 ) -> list[Difference]:
-    """The differences of every way to compute from the ASE calculator on the file, for every structure."""
+    """The differences of every way to compute from the ASE calculator on the file, for every structure.
+
+    `engines` are all that are installed unless given.
+    """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     calculator = SpinConvCalculator(model, dtype)
-    sides = {**_ways_in_python(model, checkpoint, dtype), **installed_engines()}
+    sides = {**_ways_in_python(model, checkpoint, dtype), **(installed_engines() if engines is None else engines)}
     rows = []
     for name, atoms in _structures(structures, calculator.model.metadata["elements"]).items():
         truth = _of_calculator(atoms, calculator)

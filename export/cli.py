@@ -72,12 +72,17 @@ def check(
     ] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Compare with this checkpoint in eager PyTorch too.")] = None,
     dtype: Annotated[str, typer.Option(help="Precision of all sides: float32 or float64.")] = "float64",
+    lammps: Annotated[bool, typer.Option("--lammps", help="Of the engines, LAMMPS only.")] = False,
+    ranks: Annotated[int, typer.Option(help="LAMMPS on 1, 2, 4, ... up to so many MPI ranks, too; with --lammps.")] = 1,
 ) -> None:
     """Compare eager, scripted, loaded and every installed engine in energy, forces and virial; exit 1 where they differ."""
     from spinconv.export.check import TOLERANCES, compare
+    from spinconv.export.engines import parallel_engines
 
     with _errors_in_words():
-        rows = compare(model, structures, checkpoint, dtype)
+        if ranks != 1 and not lammps:
+            raise ValueError(f"`--ranks` are of LAMMPS: say `--lammps --ranks {ranks}`")
+        rows = compare(model, structures, checkpoint, dtype, parallel_engines(ranks) if lammps else None)
     tolerance = TOLERANCES[dtype]
     table = Table(title=f"{model}, {dtype}: largest differences from ASE", caption=tolerance.in_words())
     for column in ("structure", "engine", "energy (eV/atom)", "forces (eV/Å)", "virial (eV/atom)", ""):

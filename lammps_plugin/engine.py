@@ -2,11 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 
 import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ase
+import ase.io
 import numpy as np
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
@@ -29,23 +35,59 @@ class Box(NamedTuple):
     """The box's lower corner, Å, [3]."""
 
 
-def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+def evaluate(model_path: str, atoms: ase.Atoms, dtype: str, ranks: int = 1, tiled: bool = False) -> EngineResult:
     """Energy (eV), forces (eV/Å) and, in a fully periodic cell, stress (eV/Å^3) of `atoms` from `pair_style spinconv`.
 
-    Any cell, any boundaries, atoms anywhere. Raises EngineUnavailable where LAMMPS or the plugin is missing, ValueError with LAMMPS'
-    own words where it refuses.
+    Any cell, any boundaries, atoms anywhere. On more than one MPI rank it runs beside this process under `mpirun`; `tiled` balances
+    the atoms over the ranks by `comm_style tiled`. Raises EngineUnavailable where LAMMPS, MPI or the plugin is missing, ValueError
+    with LAMMPS' own words where it refuses.
     """
+    if ranks > 1:
+        return _evaluate_under_mpirun(model_path, atoms, dtype, ranks, tiled)
     import torch
 
     n_threads = torch.get_num_threads()
     engine = open_lammps()
     try:
-        return _evaluate(engine, model_path, atoms, dtype)
+        return _evaluate(engine, model_path, atoms, dtype, tiled)
     except Exception as error:  # the module raises plain Exception
         raise ValueError(str(error).split("\n")[0]) from error
     finally:
         engine.close()
         torch.set_num_threads(n_threads)  # LAMMPS has set it for the whole process
+
+
+def _evaluate_under_mpirun(model_path: str, atoms: ase.Atoms, dtype: str, ranks: int, tiled: bool) -> EngineResult:
+    open_lammps().close()  # says at once, in one process, what is missing
+    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if mpirun is None:
+        raise EngineUnavailable("mpirun was not found; `pip install mpich`")
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "atoms.traj"), Path(folder, "result.npz")
+        ase.io.write(files[0], atoms.copy())
+        program = [sys.executable, "-m", "spinconv.lammps_plugin.engine"]
+        command = [mpirun, "-n", str(ranks), *program, model_path, *map(str, files), dtype, str(int(tiled))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        if not files[1].exists():
+            words = [line[line.index("ERROR") :] for line in (done.stdout + done.stderr).splitlines() if "ERROR" in line]
+            if words and "cannot exceed periodic box length" in words[0]:
+                raise EngineUnavailable("`comm_style tiled` of LAMMPS wants a longer cell")
+            raise ValueError(words[0] if words else f"LAMMPS on {ranks} ranks ended with code {done.returncode}: {done.stderr[-500:]}")
+        result = np.load(files[1])
+        return EngineResult(float(result["energy"]), result["forces"], result["stress"] if result["stress"].size else None)
+
+
+def _rank(model_path: str, structure: str, output: str, dtype: str, tiled: str) -> None:
+    """One of the ranks that `mpirun` starts: all take part, the first writes."""
+    atoms = ase.io.read(structure)
+    assert isinstance(atoms, ase.Atoms)  # one frame was written
+    engine = open_lammps()
+    result = _evaluate(engine, model_path, atoms, dtype, tiled == "1")
+    if engine.extract_setting("world_rank") == 0:
+        stress = np.zeros(0) if result.stress is None else result.stress
+        np.savez(output, energy=result.energy, forces=result.forces, stress=stress)
+    engine.close()
+    engine.finalize()
 
 
 def open_lammps() -> Lammps:
@@ -106,11 +148,12 @@ def _complete(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return complete
 
 
-def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str, tiled: bool) -> EngineResult:
     box = box_of(atoms)
     numbers = sorted(set(atoms.numbers.tolist()))
     place_atoms(engine, atoms, box)
     commands = [
+        *(["comm_style tiled", "balance 1.0 rcb"] if tiled else []),
         f'pair_style spinconv "{model_path}" precision {dtype}',
         f"pair_coeff * * {' '.join(chemical_symbols[z] for z in numbers)}",
         "compute virial all pressure NULL virial",
@@ -120,9 +163,7 @@ def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str) -> 
     for command in commands:
         engine.command(command)
 
-    owned = slice(len(atoms))  # ghosts follow
-    order = np.argsort(engine.numpy.extract_atom("id")[owned])
-    forces = np.array(engine.numpy.extract_atom("f")[owned])[order] @ box.rotation
+    forces = np.array(engine.gather_atoms("f", 1, 3)).reshape(-1, 3) @ box.rotation
     stress = _stress(engine, box) if atoms.pbc.all() else None
     return EngineResult(engine.get_thermo("pe"), forces, stress)
 
@@ -139,7 +180,6 @@ def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box) -> None:
         "units metal",
         "atom_modify map array",
         "boundary " + " ".join("p" if periodic else "f" for periodic in atoms.pbc),
-        "box tilt large",
         f"region cell {shape} units box",
         f"create_box {len(numbers)} cell",
         "mass * 1.0",
@@ -162,3 +202,7 @@ def _stress(engine: Lammps, box: Box) -> np.ndarray:
     xx, yy, zz, xy, xz, yz = -np.array(pressure) / engine.extract_global("nktv2p")
     stress = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
     return full_3x3_to_voigt_6_stress(box.rotation.T @ stress @ box.rotation)
+
+
+if __name__ == "__main__":
+    _rank(*sys.argv[1:])

