@@ -14,6 +14,7 @@
 #include "memory.h"
 #include "neigh_list.h"
 #include "neighbor.h"
+#include "platform.h"
 #include "timer.h"
 #include "update.h"
 #include "utils.h"
@@ -300,6 +301,7 @@ void PairSpinConv::evaluate()
   if (comm->nprocs > 1) request.exchange = &exchange;
 
   std::string problem;
+  const double start = platform::walltime();
   for (size_t m = 0; m < models.size(); ++m) {
     try {
       models[m].evaluate(graph.view(), request, results[m]);
@@ -307,6 +309,7 @@ void PairSpinConv::evaluate()
       if (problem.empty()) problem = reason.what();
     }
   }
+  model_seconds += platform::walltime() - start;
   if (problem.empty()) {
     if (models.size() > 1) spinconv::average(results, mean);
     result = models.size() > 1 ? &mean : &results[0];
@@ -501,10 +504,11 @@ void *PairSpinConv::extract_peratom(const char *name, int &n_columns)
   return nullptr;
 }
 
-// `fix pair` may switch an output on by its flag; these always are.
+// The flags are those by which `fix pair` may switch an output on; these always are.
 void *PairSpinConv::extract(const char *name, int &n_dimensions)
 {
   n_dimensions = 0;
+  if (strcmp(name, "model_seconds") == 0) return &model_seconds;
   if (strcmp(name, "energy_flag") == 0) return &always_on;
   const bool is_committees = strcmp(name, "force_deviation_flag") == 0 || strcmp(name, "energy_deviation_flag") == 0;
   return is_committees && models.size() > 1 ? &always_on : nullptr;

@@ -88,6 +88,7 @@ class PairSpinConv : public Pair {
   double extra[3] = {0.0, 0.0, 0.0};                     // pvector: largest, smallest, mean force deviation
   std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation;    // [nmax]
   int always_on = 1;
+  double model_seconds = 0.0;                            // spent in the models, exchanges included; benchmarks ask for it
 };
 
 }    // namespace LAMMPS_NS

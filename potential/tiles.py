@@ -36,10 +36,12 @@ def tiles_by_atom(atom: torch.Tensor, n_atoms: int) -> Tiles:
     if size * n_occupied > 2 * n_edges:
         size = -(-n_edges // n_occupied)
     rows = torch.div(counts + (size - 1), size, rounding_mode="floor")  # (n_atoms,)
-    ordered, order = torch.sort(atom, stable=True)
     skipped = (rows.cumsum(0) - rows) * size - (counts.cumsum(0) - counts)  # (n_atoms,), places left empty by the atoms before
-    place = torch.arange(n_edges, device=atom.device) + skipped.index_select(0, ordered)
-    return Tiles(torch.empty_like(order).scatter_(0, order, place), torch.repeat_interleave(rows), size)
+    place = torch.arange(n_edges, device=atom.device)  # among edges in the order of atoms
+    if not bool((atom[1:] >= atom[:-1]).all()):
+        order = torch.argsort(atom, stable=True)
+        place = torch.empty_like(order).scatter_(0, order, place)
+    return Tiles(place + skipped.index_select(0, atom), torch.repeat_interleave(rows), size)
 
 
 def into_tiles(values: torch.Tensor, tiles: Tiles) -> torch.Tensor:
