@@ -168,8 +168,8 @@ def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str, til
     return EngineResult(engine.get_thermo("pe"), forces, stress)
 
 
-def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box) -> None:
-    """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers."""
+def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box, atom_map: str = "array") -> None:
+    """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers; `atom_map` array, hash or none."""
     (lx, _, _), (xy, ly, _), (xz, yz, lz) = box.edges.tolist()
     low = box.origin.tolist()
     sides = " ".join(f"{a!r} {a + length!r}" for a, length in zip(low, (lx, ly, lz), strict=True))
@@ -178,7 +178,7 @@ def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box) -> None:
     numbers = sorted(set(atoms.numbers.tolist()))
     commands = [
         "units metal",
-        "atom_modify map array",
+        *([f"atom_modify map {atom_map}"] if atom_map != "none" else []),
         "boundary " + " ".join("p" if periodic else "f" for periodic in atoms.pbc),
         f"region cell {shape} units box",
         f"create_box {len(numbers)} cell",

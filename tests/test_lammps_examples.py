@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.io
 import pytest
+import torch
 
-from models import SHIPPED_MODEL
+from models import SHIPPED_MODEL, trained_model
+from spinconv.export import export_model
+from spinconv.potential import ModelConfig
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "lammps"
@@ -52,3 +56,36 @@ def test_water_nvt(ranks: int, tmp_path: Path) -> None:
         assert 2.2 < peak < 3.6  # 20 frames of 64 molecules
         assert 2.65 < position < 2.9
         assert (tmp_path / "rdf.png").stat().st_size > 10_000
+
+
+def test_silicon_npt(tmp_path: Path) -> None:
+    run_input(EXAMPLES / "silicon_npt" / "in.silicon", tmp_path, "equilibration", 20, "steps", 200, "cells", 2)
+    said = run_script(tmp_path / "plot_npt.py", "npt.txt", folder=tmp_path)
+    assert 5.3 < float(said.split("lattice constant ")[1].split()[0]) < 5.6
+    assert (tmp_path / "npt.png").stat().st_size > 10_000
+
+
+def test_heat_flux(tmp_path: Path) -> None:
+    said = run_input(EXAMPLES / "heat_flux" / "in.heatflux", tmp_path, "equilibration", 10, "steps", 20, "cells", 1, "p", 2, ranks=2)
+    assert "v_conductivity" in said
+    assert (tmp_path / "flux.txt").exists()
+
+
+def test_committee(tmp_path: Path) -> None:
+    """With copies of the shipped model, moved a little each its own way."""
+    models = []
+    for seed in range(2):
+        model = trained_model()
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter *= 1 + 0.01 * torch.randn_like(parameter)
+        models.append(tmp_path / f"{seed}.pt")
+        export_model(model, ModelConfig((1, 6, 8), n_blocks=2), models[-1])
+    options = ("--steps", 100, "--low", 0.01, "--high", 20, "--output", tmp_path / "out")
+    said = run_script(EXAMPLES / "committee" / "committee.py", *models, *options, folder=tmp_path)
+    assert said.startswith("11 frames, ")
+    candidates = ase.io.read(tmp_path / "out" / "candidates.xyz", ":")
+    assert len(candidates) == int(said.split(" in candidates.xyz")[0].split()[-1]) > 5
+    assert candidates[0].get_chemical_formula() == "C2H6O"
+    assert (tmp_path / "out" / "deviation.png").stat().st_size > 10_000

@@ -379,7 +379,7 @@ class Evaluation {
     for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry() + 1);
     {
       const auto head = recall(all_are_kept(), [&] { return readout(); });
-      const auto of_sums = with_ghosts(pull(head, {torch::ones_like(head.outputs[0])}, false)[0]);
+      const auto of_sums = with_ghosts(or_zeros(pull(head, {torch::ones_like(head.outputs[0])}, false)[0], sums_));
       const auto stage = recall(all_are_kept(), [&] { return sums(); });
       const auto gradients = pull(stage, {of_sums}, false);
       add_to_geometry(adjoints[0], gradients, all_, n_geometry());
@@ -418,7 +418,7 @@ class Evaluation {
     for (size_t c = chunks_.size(); c-- > 0;) {
       const auto& chunk = chunks_[c];
       const auto stage = recall(is_kept(c), [&] { return block(chunk, k); });
-      const auto of_message = adjoints[0].m.of(chunk);
+      const auto of_message = or_zeros(adjoints[0].m.of(chunk), stage.outputs[0]);
       Tensors of_energy;
       for (int a = 0; a < n_adjoints_; ++a) {
         const auto along = a == 0 ? Tensor() : chunk.vectors.select(1, a - 1);
@@ -428,7 +428,7 @@ class Evaluation {
           if (adjoints[a].m.defined()) of_output += adjoints[a].m.of(chunk);
         }
         auto gradients = pull(stage, {of_output}, a + 1 < n_adjoints_);
-        of_chunks[a].push_back(gradients.back());
+        of_chunks[a].push_back(or_zeros(gradients.back(), stage.inputs.back()));
         gradients.pop_back();
         const auto stays = [&](const Tensors& with_edge) {
           add_to_geometry(adjoints[a], with_edge, chunk, n_geometry() + 1);
@@ -464,6 +464,8 @@ class Evaluation {
     return with_ghosts(rows);
   }
 
+  static Tensor or_zeros(const Tensor& gradient, const Tensor& like) { return gradient.defined() ? gradient : torch::zeros_like(like); }
+
   /// Gradients with respect to the stage's inputs, given those with respect to its outputs; undefined ones are zero.
   static Tensors pull(const Stage& stage, const Tensors& of_outputs, bool again) {
     Tensors outputs, given;
@@ -472,6 +474,7 @@ class Evaluation {
       outputs.push_back(stage.outputs[n]);
       given.push_back(of_outputs[n]);
     }
+    if (outputs.empty()) return Tensors(stage.inputs.size());
     return torch::autograd::grad(outputs, stage.inputs, given, again, false, true);
   }
 

@@ -50,7 +50,18 @@ bool is_out_of_memory(const std::string& text) {
   return text.find("out of memory") != std::string::npos || text.find("can't allocate memory") != std::string::npos;
 }
 
-/// Memory that could not be had. `what()` is what torch says of it.
+/// "torch tried to allocate 123 bytes more", as far as it says that.
+std::string memory_sentence(const std::string& text) {
+  const std::string words = "ried to allocate ";
+  const auto begin = text.find(words);
+  if (begin == std::string::npos) return "not enough memory";
+  std::istringstream rest(text.substr(begin + words.size()));   // "123 bytes. Error code 12 ..." or "2.00 GiB. GPU 0 has ..."
+  std::string amount, unit;
+  rest >> amount >> unit;
+  return "not enough memory, torch tried to allocate " + amount + " " + unit.substr(0, unit.find('.')) + " more";
+}
+
+/// Memory that could not be had.
 class OutOfMemory : public Error {
  public:
   using Error::Error;
@@ -64,14 +75,14 @@ auto in_words(const std::string& failure, Step&& step) -> decltype(step()) {
   } catch (const Error&) {
     throw;
   } catch (const std::bad_alloc&) {
-    throw OutOfMemory(failure + ": out of memory");
+    throw OutOfMemory(failure + ": not enough memory");
   } catch (const c10::Error& error) {
     const std::string text = error.what_without_backtrace();
-    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + sentence(text));
+    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + memory_sentence(text));
     throw Error(failure + ": " + sentence(text));
   } catch (const std::exception& error) {
     const std::string text = error.what();
-    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + sentence(text));
+    if (is_out_of_memory(text)) throw OutOfMemory(failure + ": " + memory_sentence(text));
     throw Error(failure + ": " + sentence(text));
   }
 }

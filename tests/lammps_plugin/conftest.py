@@ -60,9 +60,9 @@ class Lammps:
         for line in lines:
             self.engine.command(line)
 
-    def place(self, atoms: ase.Atoms) -> str:
+    def place(self, atoms: ase.Atoms, atom_map: str = "array") -> str:
         """Makes box and atoms; the elements of the types, as pair_coeff wants them."""
-        place_atoms(self.engine, atoms, box_of(atoms))
+        place_atoms(self.engine, atoms, box_of(atoms), atom_map)
         return " ".join(chemical_symbols[z] for z in sorted(set(atoms.numbers.tolist())))
 
     @property

