@@ -292,7 +292,7 @@ class Evaluation {
   bool all_are_kept() const { return first_kept_ == 0; }
 
   /// A stage of the forward pass, with what its turn in the backward pass needs if it is kept.
-  template <class Run> Tensors forward(bool kept, Run&& run) {
+  template <class Run> Tensors advance(bool kept, Run&& run) {
     at::AutoGradMode with_gradients(kept);
     auto stage = run();
     auto outputs = stage.outputs;
@@ -314,7 +314,7 @@ class Evaluation {
     all_.n_edges = graph_.n_edges;
     Tensors made;
     for (size_t c = 0; c < chunks_.size(); ++c) {
-      const auto outputs = forward(is_kept(c), [&] { return edges(chunks_[c]); });
+      const auto outputs = advance(is_kept(c), [&] { return edges(chunks_[c]); });
       made.resize(outputs.size());
       for (size_t n = 0; n < made.size(); ++n) put(made[n], chunks_[c], outputs[n]);
     }
@@ -325,13 +325,13 @@ class Evaluation {
       moments_.push_back(moments_of_all(k));
       Tensor m;
       for (size_t c = 0; c < chunks_.size(); ++c) {
-        const auto outputs = forward(is_kept(c), [&] { return block(chunks_[c], k); });
+        const auto outputs = advance(is_kept(c), [&] { return block(chunks_[c], k); });
         put(m, chunks_[c], outputs[0]);
       }
       m_.push_back(m);
     }
-    sums_ = at_home(forward(all_are_kept(), [&] { return sums(); })[0]);
-    store(forward(all_are_kept(), [&] { return readout(); })[0]);
+    sums_ = at_home(advance(all_are_kept(), [&] { return sums(); })[0]);
+    store(advance(all_are_kept(), [&] { return readout(); })[0]);
   }
 
   /// `values` of a chunk to their place in `whole`, which the first of several chunks makes.
@@ -350,7 +350,7 @@ class Evaluation {
 
   /// (n_senders, ...)
   Tensor moments_of_all(int64_t k) {
-    const auto of_atoms = at_home(forward(all_are_kept(), [&] { return moments(k); })[0]);
+    const auto of_atoms = at_home(advance(all_are_kept(), [&] { return moments(k); })[0]);
     return senders_.defined() ? of_atoms.index_select(0, senders_) : of_atoms;
   }
 

