@@ -243,3 +243,18 @@ def test_a_committee_on_two_ranks(simulate: Simulate, tmp_path: Path) -> None:
         files.append(np.loadtxt(tmp_path / "md.devi"))
     assert files[0].shape == (3, 7)
     np.testing.assert_allclose(files[1], files[0], rtol=1e-6)  # as many digits as the file has
+
+
+def test_halt_ends_all_ranks(program: Any, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_gentle_model(tmp_path / f"{seed}.pt", seed)
+    write_data(water_box(2), tmp_path / "data.structure", np.arange(1, 25))
+    style = "0.pt 1.pt out_freq 100 out_file md.devi halt 1e-9"
+    text = f"units metal\nread_data data.structure\npair_style spinconv {style}\npair_coeff * * H O\nfix 1 all nve\nrun 50\n"
+    text += "write_data end.data"
+    done = program(text, ranks=2)
+    assert done.returncode == 0, done.stdout
+    assert "the largest force deviation is" in done.stdout
+    assert "above `halt` 1e-09: the run ends" in done.stdout
+    assert len((tmp_path / "md.devi").read_text().splitlines()) < 5
+    assert (tmp_path / "end.data").exists()
