@@ -258,3 +258,41 @@ def test_halt_ends_all_ranks(program: Any, tmp_path: Path) -> None:
     assert "above `halt` 1e-09: the run ends" in done.stdout
     assert len((tmp_path / "md.devi").read_text().splitlines()) < 5
     assert (tmp_path / "end.data").exists()
+
+
+HYBRIDS = {
+    "overlay with lj/cut": [
+        "pair_style hybrid/overlay lj/cut 4.0 spinconv {0}",
+        "pair_coeff * * lj/cut 0.01 1.5",
+        "pair_coeff * * spinconv H O",
+    ],
+    "two models": ["pair_style hybrid/overlay spinconv {0} spinconv {1}", "pair_coeff * * spinconv 1 H O", "pair_coeff * * spinconv 2 H O"],
+    "a type that is no part": [
+        "pair_style hybrid/overlay lj/cut 4.0 spinconv {0}",
+        "pair_coeff * * lj/cut 0.01 1.5",
+        "pair_coeff * * spinconv NULL O",
+    ],
+    "scaled": [
+        "pair_style hybrid/scaled 0.3 spinconv {0} 0.7 spinconv {1}",
+        "pair_coeff * * spinconv 1 H O",
+        "pair_coeff * * spinconv 2 H O",
+    ],
+}
+
+
+@pytest.mark.parametrize("lines", HYBRIDS.values(), ids=HYBRIDS)
+def test_hybrid_styles_on_ranks(lines: list[str], program: Any, hard_model: Path, tmp_path: Path) -> None:
+    write_gentle_model(tmp_path / "gentle.pt")
+    atoms = water_box(2)
+    write_data(atoms, tmp_path / "data.structure", np.arange(1, len(atoms) + 1))
+    style = "\n".join(line.format(hard_model, "gentle.pt") for line in lines)
+    text = f"units metal\nread_data data.structure\n{style}\nfix 1 all nve\ntimestep 0.0001\nthermo_modify format float %.15g\n"
+    text += "dump 1 all custom 3 dump.out id fx fy fz\ndump_modify 1 sort id format float %.17g\nrun 3"
+    found = []
+    for ranks in (1, 2, 4):
+        done = program(text, ranks=ranks)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found.append(np.loadtxt(tmp_path / "dump.out", skiprows=9 + len(atoms) + 9)[:, 1:])
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=0, atol=SAME * np.abs(found[0]).max())
+    assert np.abs(found[0]).max() > 1e-3
