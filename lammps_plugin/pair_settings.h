@@ -13,12 +13,10 @@ namespace spinconv {
 struct PairSettings {
   std::vector<std::string> files;    // more than one: a committee
   Options options;
-  int64_t chunk = default_chunk;     // edges at once, 0 for all
+  int64_t chunk = Request::default_chunk;
   int64_t out_freq = 100;            // steps between lines of the deviation file, 0 for none
   std::string out_file = "model_devi.out";
   double halt = 0.0;                 // force deviation that ends the run, 0 for none
-
-  static constexpr int64_t default_chunk = 100000;
 
   bool is_committee() const { return files.size() > 1; }
 };

@@ -58,7 +58,7 @@ def test_the_table_has_every_keyword_and_its_default() -> None:
     keywords = set(re.findall(r'^      \{"(\w+)",', source, re.MULTILINE))
     assert keywords == set(re.findall(r"^\| `(\w+)` \|", TEXT.split("## Examples")[0], re.MULTILINE))
     header = (ROOT / "lammps_plugin" / "pair_settings.h").read_text()
-    assert "default_chunk = 100000" in header
+    assert "default_chunk = 100000;" in (ROOT / "export" / "include" / "spinconv" / "model.h").read_text()
     assert "out_freq = 100;" in header
 
 

@@ -67,9 +67,10 @@ class Exchange {
 
 /// What to compute.
 struct Request {
+  static constexpr int64_t default_chunk = 100000;   // some 1.3 GB with 32 channels, two blocks, float32
   bool gradients = true;
   bool centroid = false;          // with gradients: Result::centroid too, at the cost of three more backward passes
-  int64_t chunk = 0;              // edges whose intermediate results are kept at a time, 0 for all; bounds memory, costs up to a forward pass
+  int64_t chunk = default_chunk;  // edges whose intermediate results are kept at a time, 0 for all; bounds memory, costs up to a forward pass
   Exchange* exchange = nullptr;   // needed when any process has ghosts
 };
 
