@@ -270,6 +270,9 @@ def test_halt_ends_the_run_and_later_ones(lmp: Any, model_file: Path, other_mode
     lmp("run 50 post no")
     assert thermo(lmp, "step") < 3
     assert len(devi.read_text().splitlines()) >= 2
+    ended = thermo(lmp, "step")
+    lmp("run 5 post no")
+    assert thermo(lmp, "step") == ended
     lmp(f"write_data {tmp_path / 'end.data'}")
     assert (tmp_path / "end.data").exists()
 
