@@ -15,8 +15,9 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
-from spinconv.export.reader import read_model
-from spinconv.export.writer import DTYPES, ExportedModel
+from spinconv.export.reader import eager_model, read_model
+from spinconv.export.module import ExportedModel
+from spinconv.export.writer import DTYPES
 from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
 
 Model = HarmonicSpinConv | torch.jit.ScriptModule
@@ -100,9 +101,7 @@ def _ways_in_python(
     if checkpoint is None:
         file = read_model(model, "float64")
         config = ModelConfig.from_dict(file.metadata["model"])
-        references = [file.metadata["reference_energies"][symbol] for symbol in file.metadata["elements"]]
-        eager = HarmonicSpinConv(config, references, file.metadata["scale"], file.metadata["average_neighbors"]).to(torch.float64)
-        eager.load_state_dict({name.removeprefix("model."): value for name, value in file.module.named_parameters()})
+        eager = eager_model(file)
     else:
         from spinconv.potential.training.checkpoint import load_checkpoint
 

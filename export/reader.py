@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 
 from spinconv.export.memory import keep_freed_memory
-from spinconv.export.writer import DTYPES, FORMAT_VERSION, METADATA_FILE, weights_hash
+from spinconv.export.module import FORMAT_VERSION
+from spinconv.export.writer import DTYPES, METADATA_FILE, weights_hash
+from spinconv.potential import HarmonicSpinConv, ModelConfig
 
 KINDS = ("harmonic",)
 
@@ -55,3 +57,13 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
         raise ValueError(f"`{path}` is damaged: its weights do not have the hash written in it; export it again")
     precision = DTYPES[dtype or metadata["dtype"]]
     return ModelFile(module.to(precision).eval(), metadata, precision)
+
+
+def eager_model(file: ModelFile) -> HarmonicSpinConv:
+    """The network in a model file as plain PyTorch, in float64."""
+    metadata = file.metadata
+    references = [metadata["reference_energies"][symbol] for symbol in metadata["elements"]]
+    config = ModelConfig.from_dict(metadata["model"])
+    model = HarmonicSpinConv(config, references, metadata["scale"], metadata["average_neighbors"]).to(torch.float64)
+    model.load_state_dict({name.removeprefix("model."): value for name, value in file.module.named_parameters()})
+    return model.eval()

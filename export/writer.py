@@ -12,71 +12,12 @@ import ase.data
 import torch
 from torch import nn
 
+from spinconv.export.module import FORMAT_VERSION, ExportedModel
 from spinconv.potential import HarmonicSpinConv, ModelConfig
-from spinconv.potential.harmonic import EdgeGeometry
 
-FORMAT_VERSION = 1
 METADATA_FILE = "spinconv.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 CITATION = "M. Shuaibi et al., Rotation Invariant Graph Neural Networks using Spin Convolutions, arXiv:2106.09575 (2021)"
-
-
-class ExportedModel(nn.Module):
-    """The model with what an engine has to know as attributes, and its stages as methods of the file."""
-
-    format_version: int
-    kind: str
-    cutoff: float
-    elements: list[int]
-    conservative: bool
-    dtype: str
-    n_blocks: int
-
-    def __init__(self, model: HarmonicSpinConv, config: ModelConfig, dtype: str) -> None:
-        super().__init__()
-        self.model = model
-        self.format_version = FORMAT_VERSION
-        self.kind = "harmonic"
-        self.cutoff = config.cutoff
-        self.elements = list(config.elements)
-        self.conservative = True
-        self.dtype = dtype
-        self.n_blocks = config.n_blocks
-
-    def forward(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        return self.model.energies(numbers, edge_index, vectors)
-
-    @torch.jit.export
-    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        return self.model.energies(numbers, edge_index, vectors)
-
-    @torch.jit.export
-    def edges(
-        self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
-    ) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
-        return self.model.edges(vectors, numbers_j, numbers_i)
-
-    @torch.jit.export
-    def moments(self, k: int, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return self.model.moments(k, m, geometry, i, n_atoms)
-
-    @torch.jit.export
-    def spin(self, k: int, moments: torch.Tensor, geometry: EdgeGeometry, j: torch.Tensor) -> torch.Tensor:
-        return self.model.spin(k, moments, geometry, j)
-
-    @torch.jit.export
-    def mix(
-        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
-    ) -> torch.Tensor:
-        return self.model.mix(k, h, m, t, numbers_j, numbers_i)
-
-    @torch.jit.export
-    def sums(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return self.model.sums(m, geometry, i, n_atoms)
-
-    @torch.jit.export
-    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return self.model.readout(sums, numbers)
 
 
 def export_model(
@@ -121,7 +62,7 @@ def export_model(
         "versions": {"spinconv": _package_version(), "torch": torch.__version__},
         "weights_sha256": weights_hash(scripted),
     }
-    _save_atomically(scripted, Path(path), json.dumps(metadata, indent=2))
+    save_atomically(scripted, Path(path), json.dumps(metadata, indent=2))
     return metadata
 
 
@@ -134,7 +75,8 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _save_atomically(scripted: torch.jit.ScriptModule, path: Path, metadata: str) -> None:
+def save_atomically(scripted: torch.jit.ScriptModule, path: Path, metadata: str) -> None:
+    """Replaces an existing file only once the new one is complete."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
         temporary = Path(file.name)
     try:

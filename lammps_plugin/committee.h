@@ -1,8 +1,8 @@
-// Several models of the same thing: their mean, and how far apart they are.
+// How far apart several models are, as DeePMD-kit writes it.
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
-#include "spinconv/model.h"
+#include "spinconv/committee.h"
 
 #include <array>
 #include <cstdio>
@@ -15,15 +15,6 @@ namespace spinconv {
 struct Deviation {
   double largest = 0.0, smallest = 0.0, mean = 0.0;
 };
-
-/// result = mean of the results, number by number; its buffers are kept.
-void average(const std::vector<Result> &results, Result &mean);
-
-/// sqrt(mean over models of |F_m - mean F|^2) of every atom. forces[n_atoms][n_models][3], any unit.
-void force_deviations(const std::vector<double> &forces, size_t n_atoms, size_t n_models, std::vector<double> &deviations);
-
-/// sqrt(mean over models of (E_m - mean E)^2) of every atom.
-void energy_deviations(const std::vector<Result> &results, size_t n_atoms, std::vector<double> &deviations);
 
 /// Of the nine components of the virials, each divided by `n_atoms` first: standard deviation over models. The mean is quadratic.
 Deviation virial_deviation(const std::vector<std::array<double, 9>> &virials, double n_atoms);

@@ -4,11 +4,11 @@ import ase
 import numpy as np
 
 from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.export.module import KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.forces import force
 
-KJ_PER_MOL_PER_EV = 96.4853321233100184
-"""e * N_A, exact in the SI of 2019 (CODATA 2018): the constant of the C++ side and of OpenMM. ASE's default is CODATA 2014, 1e-8 larger."""
 NM_PER_ANGSTROM = 0.1
+NO_SLABS = "OpenMM knows free systems and boxes periodic in three directions, none periodic in one or two"
 
 
 def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
@@ -17,7 +17,7 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     Raises EngineUnavailable for cells that are periodic in one or two directions only: OpenMM has all or none.
     """
     if atoms.pbc.any() and not atoms.pbc.all():
-        raise EngineUnavailable("OpenMM knows free systems and boxes periodic in three directions, none periodic in one or two")
+        raise EngineUnavailable(NO_SLABS)
     spinconv_force = force(model_path, atoms.numbers.tolist(), periodic=bool(atoms.pbc.all()), precision=dtype)
     import openmm
 

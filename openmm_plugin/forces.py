@@ -1,14 +1,16 @@
 """Makes the Force of a model file."""
 
 import base64
+import ctypes
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree import ElementTree
 
-from ase.data import atomic_numbers, chemical_symbols
+import numpy as np
 
+from spinconv.export.bind import check_atoms
 from spinconv.export.reader import read_model
 from spinconv.openmm_plugin.library import load_library
 
@@ -16,19 +18,24 @@ if TYPE_CHECKING:
     import openmm
     import openmm.app
 
-XML_VERSION = 1
+XML_VERSION = 2
 
 
 def force(
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     topology_or_numbers: "openmm.app.Topology | Sequence[int]",
     *,
     particles: Sequence[int] | None = None,
     periodic: bool | None = None,
     precision: str | None = None,
     device: str = "cpu",
+    threads: int = 0,
+    skin: float = 0.0,
+    nonconservative: bool = False,
 ) -> "openmm.Force":
     """An `openmm.Force` with the energy of the model file `model`, to be added to a System; it runs on every platform.
+
+    Several files make a committee: energy and forces are the mean of theirs, and `committee_deviation` tells how far they are apart.
 
     Without `particles` it acts on all particles. With them, indices into the System, it acts on those alone, and they feel no other
     particle through it: add it beside a force field that leaves out what happens among them. `topology_or_numbers` is a Topology,
@@ -36,7 +43,10 @@ def force(
 
     `periodic` says whether it sees the images of the box (None: as the Topology does; numbers alone have no box, so False). Any box
     will do, also one smaller than the cutoff. `precision` is "float32", "float64" or None for what the file was exported for.
-    `device` is where the model runs, whatever the platform: "cpu", "cuda" or "cuda:<index>".
+    `device` is where the model runs, whatever the platform: "cpu", "cuda", "cuda:<index>" or "auto", CUDA where there is a device.
+    `threads` of torch are used on a CPU (0: as many as torch has; small systems are fastest with 1). With a `skin` (nm) neighbours are
+    looked for again only once a particle has moved by half of it; it saves under 1 % of a step, and the last digits of a result then depend
+    on the steps before it. `nonconservative` accepts a model whose forces are not the gradient of its energy.
 
     The Force carries the model inside: System XML, copies and pickles need the file no more, but wherever they are read this
     function or `spinconv.openmm_plugin.load_library` must have run before. Raises ValueError for what does not fit together,
@@ -46,19 +56,28 @@ def force(
     from openmm import XmlSerializer
     from openmm.app import Topology
 
-    symbols = read_model(model, precision).metadata["elements"]
+    models = [model] if isinstance(model, str | os.PathLike) else list(model)
+    if not models:
+        raise ValueError("`model` must be a model file or several, got an empty list")
+    if threads < 0:
+        raise ValueError(f"`threads` must be 0 (as many as torch has) or more, got {threads}")
+    if not skin >= 0:
+        raise ValueError(f"`skin` must be 0 or a length (nm), got {skin}")
     indices = None if particles is None else [int(particle) for particle in particles]
     if isinstance(topology_or_numbers, Topology):
-        numbers = _numbers_of_topology(topology_or_numbers, indices)
+        numbers = numbers_of_topology(topology_or_numbers, indices)
         periodic = topology_or_numbers.getPeriodicBoxVectors() is not None if periodic is None else periodic
     else:
         numbers = [int(number) for number in topology_or_numbers]
-    _check_particles(numbers, indices)
-    _check_elements(numbers, indices, symbols)
+    for path in models:
+        check_atoms(numbers, indices, None, read_model(path, precision).metadata["elements"])
 
     node = ElementTree.Element("Force", type="SpinConvForce", version=str(XML_VERSION), name="SpinConvForce", forceGroup="0")
     node.attrib |= {"usesPeriodic": str(int(bool(periodic))), "precision": precision or "", "device": device}
-    ElementTree.SubElement(node, "Model", base64=base64.b64encode(Path(model).read_bytes()).decode())
+    node.attrib |= {"threads": str(threads), "skin": repr(float(skin)), "nonconservative": str(int(nonconservative))}
+    files = ElementTree.SubElement(node, "Models")
+    for path in models:
+        ElementTree.SubElement(files, "Model", base64=base64.b64encode(Path(path).read_bytes()).decode())
     atoms = ElementTree.SubElement(node, "Atoms")
     for i, number in enumerate(numbers):
         atom = ElementTree.SubElement(atoms, "Atom", number=str(number))
@@ -67,7 +86,38 @@ def force(
     return XmlSerializer.deserialize(ElementTree.tostring(node, encoding="unicode"))
 
 
-def _numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] | None) -> list[int]:
+class Deviation(NamedTuple):
+    """How far the models of a committee are apart: root mean squares of the differences from their mean."""
+
+    energy: Any
+    """Of the total energy, an openmm.unit.Quantity."""
+    forces: Any
+    """Of the force on each particle that the Force acts on, in its order, [n_atoms], an openmm.unit.Quantity of a NumPy array."""
+
+
+def committee_deviation(context: "openmm.Context") -> Deviation:
+    """How far the models of the SpinConvForce in `context` are apart at its current positions; costs one evaluation of each.
+
+    Raises ValueError unless the System has exactly one SpinConvForce, or OpenMM's exception where a model fails.
+    """
+    import openmm
+    from openmm.unit import kilojoule_per_mole, nanometer
+
+    library = load_library()
+    forces = [force for force in context.getSystem().getForces() if library.spinconv_n_atoms(int(force.this)) >= 0]
+    if len(forces) != 1:
+        raise ValueError(f"`context` must have one SpinConvForce in its System, got {len(forces)}")
+    energy = ctypes.c_double()
+    of_atoms = np.zeros(library.spinconv_n_atoms(int(forces[0].this)))
+    pointer = of_atoms.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+    trouble = library.spinconv_deviation(int(forces[0].this), int(context.this), ctypes.byref(energy), pointer)
+    if trouble is not None:
+        raise openmm.OpenMMException(trouble.decode())
+    return Deviation(energy.value * kilojoule_per_mole, of_atoms * kilojoule_per_mole / nanometer)
+
+
+def numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] | None) -> list[int]:
+    """Atomic numbers of the atoms `particles` of a Topology, or of all. Raises ValueError for an atom without element or beyond the end."""
     atoms = list(topology.atoms())
     for particle in particles or []:
         if not 0 <= particle < len(atoms):
@@ -79,30 +129,3 @@ def _numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] |
                 f"every atom must have an element, atom {atom.index} ({atom.name}) of the Topology has none; leave it out by `particles`"
             )
     return [atom.element.atomic_number for atom in chosen]
-
-
-def _check_particles(numbers: list[int], particles: list[int] | None) -> None:
-    if not numbers:
-        raise ValueError("`particles` must name at least one particle, got none; leave it out for all of them")
-    if particles is None:
-        return
-    if len(numbers) != len(particles):
-        raise ValueError(
-            f"`topology_or_numbers` must hold one atomic number for each of the {len(particles)} `particles`, got {len(numbers)}"
-        )
-    if len(set(particles)) < len(particles):
-        twice = next(particle for particle in particles if particles.count(particle) > 1)
-        raise ValueError(f"`particles` must name a particle once, got {twice} twice")
-    if min(particles) < 0:
-        raise ValueError(f"`particles` must be indices from 0 on, got {min(particles)}")
-
-
-def _check_elements(numbers: list[int], particles: list[int] | None, symbols: list[str]) -> None:
-    known = {atomic_numbers[symbol] for symbol in symbols}
-    for i, number in enumerate(numbers):
-        if number not in known:
-            name = chemical_symbols[number] if 0 < number < len(chemical_symbols) else str(number)
-            particle = i if particles is None else particles[i]
-            raise ValueError(
-                f"`topology_or_numbers` must hold elements that the model knows ({', '.join(symbols)}), got {name} for particle {particle}"
-            )

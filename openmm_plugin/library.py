@@ -12,8 +12,8 @@ BUILT_AGAINST = "libOpenMMSpinConv.json"
 
 
 @functools.cache
-def load_library() -> None:
-    """Loads the library, by which OpenMM comes to know `SpinConvForce`. Raises EngineUnavailable with the reason why it cannot.
+def load_library() -> ctypes.CDLL:
+    """The library, by which OpenMM comes to know `SpinConvForce` when it is first loaded. Raises EngineUnavailable with the reason why it cannot.
 
     It lives here and not among OpenMM's own plugins, where every `import openmm` would load torch.
     """
@@ -34,9 +34,14 @@ def load_library() -> None:
         check_minor_version(name, built[name], found)
     with importlib.resources.as_file(folder.joinpath(LIBRARY)) as path:
         try:
-            ctypes.CDLL(str(path))
+            library = ctypes.CDLL(str(path))
         except OSError as error:
             raise EngineUnavailable(f"{LIBRARY} cannot be loaded: {error}; install spinconv again") from error
+    pointer_to_double = ctypes.POINTER(ctypes.c_double)
+    library.spinconv_n_atoms.argtypes = [ctypes.c_void_p]
+    library.spinconv_deviation.argtypes = [ctypes.c_void_p, ctypes.c_void_p, pointer_to_double, pointer_to_double]
+    library.spinconv_deviation.restype = ctypes.c_char_p
+    return library
 
 
 def check_minor_version(name: str, built: str, found: str) -> None:

@@ -162,7 +162,7 @@ void check_methods(const torch::jit::Module& module, const std::string& name) {
 void check_is_conservative(const ModelInfo& info, const Options& options, const std::string& name) {
   if (info.conservative) return;
   if (!options.allow_nonconservative) {
-    throw Error("the forces of " + name + " are not the gradient of its energy, which will not be conserved; say `nonconservative yes` to have that");
+    throw Error("the forces of " + name + " are not the gradient of its energy, which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that");
   }
   throw Error("the forces of " + name + " are not the gradient of its energy; this version of spinconv runs only models whose are");
 }

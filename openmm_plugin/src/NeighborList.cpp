@@ -6,13 +6,12 @@
 
 namespace spinconv {
 
-NeighborList::NeighborList(double cutoff) {
+NeighborList::NeighborList(double cutoff, double skin) {
   options_.cutoff = cutoff;
   options_.full = true;
   options_.sorted = true;
   options_.algorithm = VesinAutoAlgorithm;
-  // No Verlet skin: it would save 0.1 % of a step, and its order of edges, and with it the last digit, would depend on the past.
-  options_.skin = 0.0;
+  options_.skin = skin;
   options_.n_threads = 1;   // the search is under 1 % of a step
   options_.return_vectors = true;
 }

@@ -17,7 +17,9 @@ using Box = std::array<Point, 3>;   // a lattice vector a row
 /// vectors()[3 e ...] = x_j - x_i + shift. Its arrays are reused from call to call.
 class NeighborList {
  public:
-  explicit NeighborList(double cutoff);
+  /// Lengths in Å. With a skin pairs are kept until an atom has moved by half of it; their order, and with it the last digit of a
+  /// sum over them, then depends on the past.
+  explicit NeighborList(double cutoff, double skin = 0.0);
   ~NeighborList();
   NeighborList(const NeighborList&) = delete;
   NeighborList& operator=(const NeighborList&) = delete;

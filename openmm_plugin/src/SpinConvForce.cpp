@@ -10,9 +10,10 @@
 
 namespace spinconv {
 
-SpinConvForce::SpinConvForce(std::string model, std::vector<int> numbers, std::vector<int> particles)
-    : model_(std::move(model)), numbers_(std::move(numbers)), particles_(std::move(particles)) {
+SpinConvForce::SpinConvForce(std::vector<std::string> models, std::vector<int> numbers, std::vector<int> particles)
+    : models_(std::move(models)), numbers_(std::move(numbers)), particles_(std::move(particles)) {
   setName("SpinConvForce");
+  if (models_.empty()) throw OpenMM::OpenMMException("SpinConvForce: `models` must hold at least one model, got none");
   if (particles_.empty()) return;
   if (particles_.size() != numbers_.size()) {
     throw OpenMM::OpenMMException("SpinConvForce: `numbers` must hold one atomic number for each of the " +
@@ -24,6 +25,10 @@ SpinConvForce::SpinConvForce(std::string model, std::vector<int> numbers, std::v
   if (twice != sorted.end()) {
     throw OpenMM::OpenMMException("SpinConvForce: `particles` must name a particle once, got " + std::to_string(*twice) + " twice");
   }
+}
+
+CommitteeDeviation SpinConvForce::getDeviationInContext(OpenMM::Context& context) const {
+  return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).deviation(getContextImpl(context));
 }
 
 OpenMM::ForceImpl* SpinConvForce::createImpl() const { return new SpinConvForceImpl(*this); }

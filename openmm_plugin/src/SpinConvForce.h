@@ -1,4 +1,4 @@
-// A SpinConv model as an OpenMM force. It owns the bytes of the model file, so that its XML runs on any machine.
+// A SpinConv model, or a committee of several, as an OpenMM force. It owns the bytes of the files, so that its XML runs on any machine.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -7,15 +7,26 @@
 #include <string>
 #include <vector>
 
+namespace OpenMM {
+class Context;
+}
+
 namespace spinconv {
+
+/// How far the models of a committee are apart: root mean squares of the differences from their mean.
+struct CommitteeDeviation {
+  double energy = 0.0;          // kJ/mol, of the total energy
+  std::vector<double> forces;   // kJ/mol/nm, a number for each particle that the force acts on
+};
 
 class SpinConvForce : public OpenMM::Force {
  public:
-  /// `model` is the content of a model.pt. `numbers` are the atomic numbers of the particles that the force acts on: of all
-  /// particles in the order of the System, or of those named by `particles` (indices into the System), in that order.
-  SpinConvForce(std::string model, std::vector<int> numbers, std::vector<int> particles = {});
+  /// `models` are the contents of model.pt files; energy and forces are the mean of theirs. `numbers` are the atomic numbers of the
+  /// particles that the force acts on: of all particles in the order of the System, or of those named by `particles` (indices into
+  /// the System), in that order.
+  SpinConvForce(std::vector<std::string> models, std::vector<int> numbers, std::vector<int> particles = {});
 
-  const std::string& getModel() const { return model_; }
+  const std::vector<std::string>& getModels() const { return models_; }
   const std::vector<int>& getNumbers() const { return numbers_; }
   /// Empty when the force acts on every particle.
   const std::vector<int>& getParticles() const { return particles_; }
@@ -27,20 +38,38 @@ class SpinConvForce : public OpenMM::Force {
   const std::string& getPrecision() const { return precision_; }
   void setPrecision(const std::string& precision) { precision_ = precision; }
 
-  /// Where the model runs, whatever the platform of the Context: "cpu", "cuda" or "cuda:<index>".
+  /// Where the model runs, whatever the platform of the Context: "cpu", "cuda", "cuda:<index>" or "auto", CUDA where there is a device.
   const std::string& getDevice() const { return device_; }
   void setDevice(const std::string& device) { device_ = device; }
+
+  /// Threads of torch within an evaluation on the CPU, 0 for as many as torch has.
+  int getThreads() const { return threads_; }
+  void setThreads(int threads) { threads_ = threads; }
+
+  /// Neighbours are looked for to this distance beyond the cutoff (nm), and again once a particle has moved by half of it.
+  double getSkin() const { return skin_; }
+  void setSkin(double skin) { skin_ = skin; }
+
+  /// Whether a model whose forces are not the gradient of its energy is accepted.
+  bool getNonconservative() const { return nonconservative_; }
+  void setNonconservative(bool nonconservative) { nonconservative_ = nonconservative; }
+
+  /// Evaluates every model at the current positions of a Context made of a System with this force. Throws OpenMMException.
+  CommitteeDeviation getDeviationInContext(OpenMM::Context& context) const;
 
  protected:
   OpenMM::ForceImpl* createImpl() const override;
 
  private:
-  std::string model_;
+  std::vector<std::string> models_;
   std::vector<int> numbers_;
   std::vector<int> particles_;
   bool periodic_ = false;
   std::string precision_;
   std::string device_ = "cpu";
+  int threads_ = 0;
+  double skin_ = 0.0;
+  bool nonconservative_ = false;
 };
 
 }  // namespace spinconv

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 
+#include "spinconv/committee.h"
 #include "spinconv/elements.h"
 
 namespace spinconv {
@@ -62,10 +63,25 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
     Options options;
     options.device = owner_.getDevice();
     options.dtype = owner_.getPrecision();
-    model_ = std::make_unique<Model>(Model::from_bytes(owner_.getModel(), options));
-    check_elements();
-    neighbors_ = std::make_unique<NeighborList>(model_->info().cutoff);
+    options.threads = owner_.getThreads();
+    options.allow_nonconservative = owner_.getNonconservative();
+    double cutoff = 0.0;
+    const auto n_models = owner_.getModels().size();
+    for (size_t m = 0; m < n_models; ++m) {
+      const std::string name = n_models == 1 ? "the model" : "model " + std::to_string(m + 1) + " of the committee";
+      models_.push_back(Model::from_bytes(owner_.getModels()[m], options, name));
+      check_elements(models_[m]);
+      cutoff = std::max(cutoff, models_[m].info().cutoff);   // a model takes no notice of edges beyond its own
+    }
+    results_.resize(n_models);
+    neighbors_ = std::make_unique<NeighborList>(cutoff, check_skin() * angstrom_per_nm);
   });
+}
+
+double SpinConvForceImpl::check_skin() const {
+  const double skin = owner_.getSkin();
+  if (skin >= 0.0 && std::isfinite(skin)) return skin;
+  throw OpenMMException("SpinConvForce: `skin` must be 0 or a length (nm), got " + std::to_string(skin));
 }
 
 void SpinConvForceImpl::check_particles(int n_particles) const {
@@ -81,8 +97,8 @@ void SpinConvForceImpl::check_particles(int n_particles) const {
   }
 }
 
-void SpinConvForceImpl::check_elements() const {
-  const auto& elements = model_->info().elements;
+void SpinConvForceImpl::check_elements(const Model& model) const {
+  const auto& elements = model.info().elements;
   const std::set<int64_t> known(elements.begin(), elements.end());
   for (size_t i = 0; i < numbers_.size(); ++i) {
     if (known.count(numbers_[i]) > 0) continue;
@@ -110,10 +126,35 @@ double SpinConvForceImpl::computeForce(OpenMM::ContextImpl& context, const std::
   return in_openmm_words([&] {
     gather(positions);
     find_neighbors(context);
-    evaluate();
+    evaluate(with_forces_);   // read once: see calcForcesAndEnergy
     check_result();
     scatter(forces);
-    return result_.energy * kj_per_mol_per_ev;
+    return result().energy * kj_per_mol_per_ev;
+  });
+}
+
+CommitteeDeviation SpinConvForceImpl::deviation(OpenMM::ContextImpl& context) {
+  return in_openmm_words([&] {
+    std::vector<Vec3> positions;
+    context.getPositions(positions);
+    gather(positions);
+    find_neighbors(context);
+    evaluate(true);
+    check_result();
+
+    const size_t n_models = models_.size();
+    std::vector<double> of_models(3 * n_models * numbers_.size());   // [n_atoms][n_models][3]
+    CommitteeDeviation deviation;
+    for (size_t m = 0; m < n_models; ++m) {
+      const double apart = results_[m].energy - result().energy;
+      deviation.energy += apart * apart / static_cast<double>(n_models);
+      sum_forces(results_[m], forces_);
+      for (size_t i = 0; i < forces_.size(); ++i) std::copy(forces_[i].begin(), forces_[i].end(), &of_models[3 * (n_models * i + m)]);
+    }
+    deviation.energy = std::sqrt(deviation.energy) * kj_per_mol_per_ev;
+    force_deviations(of_models, numbers_.size(), n_models, deviation.forces);
+    for (auto& of_particle : deviation.forces) of_particle *= kj_per_mol_per_ev * angstrom_per_nm;
+    return deviation;
   });
 }
 
@@ -134,7 +175,7 @@ void SpinConvForceImpl::find_neighbors(OpenMM::ContextImpl& context) {
   neighbors_->compute(positions_, periodic_ ? &box : nullptr);
 }
 
-void SpinConvForceImpl::evaluate() {
+Graph SpinConvForceImpl::graph() const {
   Graph graph;
   graph.n_atoms = static_cast<int64_t>(numbers_.size());
   graph.numbers = numbers_.data();
@@ -142,17 +183,28 @@ void SpinConvForceImpl::evaluate() {
   graph.source = neighbors_->source();
   graph.target = neighbors_->target();
   graph.vectors = neighbors_->vectors();
-  const bool with_forces = with_forces_;   // once: see calcForcesAndEnergy
+  return graph;
+}
+
+void SpinConvForceImpl::evaluate(bool with_forces) {
   Request request;
   request.gradients = with_forces;
-  model_->evaluate(graph, request, result_);
+  for (size_t m = 0; m < models_.size(); ++m) models_[m].evaluate(graph(), request, results_[m]);
+  if (models_.size() > 1) average(results_, mean_);
+  if (with_forces) {
+    sum_forces(result(), forces_);
+  } else {
+    std::fill(forces_.begin(), forces_.end(), Point{});
+  }
+}
 
-  std::fill(forces_.begin(), forces_.end(), Point{});
-  if (!with_forces) return;
-  const double* g = result_.edge_gradients.data();
-  for (int64_t e = 0; e < graph.n_edges; ++e, g += 3) {
-    auto& on_target = forces_[graph.target[e]];
-    auto& on_source = forces_[graph.source[e]];
+void SpinConvForceImpl::sum_forces(const Result& result, std::vector<Point>& forces) const {
+  const Graph edges = graph();
+  std::fill(forces.begin(), forces.end(), Point{});
+  const double* g = result.edge_gradients.data();
+  for (int64_t e = 0; e < edges.n_edges; ++e, g += 3) {
+    auto& on_target = forces[edges.target[e]];
+    auto& on_source = forces[edges.source[e]];
     for (int k = 0; k < 3; ++k) {
       on_target[k] += g[k];
       on_source[k] -= g[k];
@@ -162,7 +214,7 @@ void SpinConvForceImpl::evaluate() {
 
 void SpinConvForceImpl::check_result() const {
   for (size_t i = 0; i < numbers_.size(); ++i) {
-    const bool energy_is_finite = std::isfinite(result_.atom_energies[i]);
+    const bool energy_is_finite = std::isfinite(result().atom_energies[i]);
     if (energy_is_finite && is_finite(forces_[i])) continue;
     throw OpenMMException(std::string("SpinConvForce: the ") + (energy_is_finite ? "force on" : "energy of") + " particle " +
                           std::to_string(particle(i)) + " is not a number; look for particles on top of each other there");

@@ -23,15 +23,21 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   void initialize(OpenMM::ContextImpl& context) override;
   double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) override;
   double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
+  CommitteeDeviation deviation(OpenMM::ContextImpl& context);
 
  private:
   void check_particles(int n_particles) const;
-  void check_elements() const;
+  void check_elements(const Model& model) const;
+  double check_skin() const;   // nm
   void gather(const std::vector<OpenMM::Vec3>& positions);
   void find_neighbors(OpenMM::ContextImpl& context);
-  void evaluate();
+  Graph graph() const;
+  void evaluate(bool with_forces);
+  void sum_forces(const Result& result, std::vector<Point>& forces) const;
   void check_result() const;
   void scatter(std::vector<OpenMM::Vec3>& forces);
+
+  const Result& result() const { return models_.size() == 1 ? results_[0] : mean_; }
 
   /// Index in the System of the i-th atom of the model.
   int particle(size_t i) const { return particles_[i]; }
@@ -42,11 +48,12 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   bool periodic_ = false;
   std::atomic<bool> with_forces_{true};
 
-  std::unique_ptr<Model> model_;
+  std::vector<Model> models_;
   std::unique_ptr<NeighborList> neighbors_;
   std::vector<Point> positions_;   // Å
   std::vector<Point> forces_;      // eV/Å
-  Result result_;
+  std::vector<Result> results_;    // one a model
+  Result mean_;                    // used when there are several
 };
 
 }  // namespace spinconv

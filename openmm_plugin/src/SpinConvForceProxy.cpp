@@ -18,7 +18,7 @@ namespace {
 using OpenMM::OpenMMException;
 using OpenMM::SerializationNode;
 
-constexpr int xml_version = 1;
+constexpr int xml_version = 2;
 
 // ---- bytes as text (RFC 4648)
 
@@ -69,7 +69,11 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
     node.setBoolProperty("usesPeriodic", force.usesPeriodicBoundaryConditions());
     node.setStringProperty("precision", force.getPrecision());
     node.setStringProperty("device", force.getDevice());
-    node.createChildNode("Model").setStringProperty("base64", to_base64(force.getModel()));
+    node.setIntProperty("threads", force.getThreads());
+    node.setDoubleProperty("skin", force.getSkin());
+    node.setBoolProperty("nonconservative", force.getNonconservative());
+    auto& models = node.createChildNode("Models");
+    for (const auto& model : force.getModels()) models.createChildNode("Model").setStringProperty("base64", to_base64(model));
     auto& atoms = node.createChildNode("Atoms");
     const bool is_subset = !force.getParticles().empty();
     for (size_t i = 0; i < force.getNumbers().size(); ++i) {
@@ -82,20 +86,24 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
     const int version = node.getIntProperty("version");
     if (version != xml_version) {
       throw OpenMMException("SpinConvForce: this XML is of version " + std::to_string(version) + ", this spinconv reads version " +
-                            std::to_string(xml_version) + "; update spinconv");
+                            std::to_string(xml_version) + "; write it again with this spinconv, or update it");
     }
     std::vector<int> numbers, particles;
     for (const auto& atom : node.getChildNode("Atoms").getChildren()) {
       numbers.push_back(atom.getIntProperty("number"));
       if (atom.hasProperty("particle")) particles.push_back(atom.getIntProperty("particle"));
     }
-    auto force = std::make_unique<SpinConvForce>(from_base64(node.getChildNode("Model").getStringProperty("base64")), std::move(numbers),
-                                                 std::move(particles));
+    std::vector<std::string> models;
+    for (const auto& model : node.getChildNode("Models").getChildren()) models.push_back(from_base64(model.getStringProperty("base64")));
+    auto force = std::make_unique<SpinConvForce>(std::move(models), std::move(numbers), std::move(particles));
     force->setName(node.getStringProperty("name", force->getName()));
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setUsesPeriodicBoundaryConditions(node.getBoolProperty("usesPeriodic"));
     force->setPrecision(node.getStringProperty("precision", ""));
     force->setDevice(node.getStringProperty("device", "cpu"));
+    force->setThreads(node.getIntProperty("threads", 0));
+    force->setSkin(node.getDoubleProperty("skin", 0.0));
+    force->setNonconservative(node.getBoolProperty("nonconservative", false));
     return force.release();
   }
 };

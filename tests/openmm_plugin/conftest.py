@@ -58,13 +58,18 @@ def make_system(atoms: ase.Atoms, *forces: "openmm.Force") -> "openmm.System":
 
 
 def make_context(
-    system: "openmm.System", atoms: ase.Atoms, platform: str = "Reference", integrator: "openmm.Integrator | None" = None
+    system: "openmm.System",
+    atoms: ase.Atoms,
+    platform: str = "Reference",
+    integrator: "openmm.Integrator | None" = None,
+    properties: dict[str, str] | None = None,
 ) -> "openmm.Context":
     """With the positions of `atoms` and, unless given, a Verlet integrator of 0.5 fs. Skips where there is no such platform."""
     integrator = integrator or openmm.VerletIntegrator(0.0005)
     if platform not in [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]:
         pytest.skip(f"this OpenMM has no platform {platform} here (POCL and an ICD loader give OpenCL on a CPU)")
-    properties = {"Precision": "double"} if platform == "OpenCL" else {}
+    if properties is None:
+        properties = {"Precision": "double"} if platform == "OpenCL" else {}
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(platform), properties)
     context.setPositions(atoms.positions / 10)
     return context
@@ -79,7 +84,20 @@ def energy_and_forces(context: "openmm.Context") -> tuple[float, np.ndarray]:
     return energy / ev, np.array(forces) / ev
 
 
+def topology_of(atoms: ase.Atoms) -> "openmm.app.Topology":
+    """One residue with all atoms, no bonds, the cell as its box."""
+    from openmm.app import Element, Topology
+
+    topology = Topology()
+    residue = topology.addResidue("MOL", topology.addChain())
+    for symbol in atoms.get_chemical_symbols():
+        topology.addAtom(symbol, Element.getBySymbol(symbol), residue)
+    if atoms.pbc.all():
+        topology.setPeriodicBoxVectors(atoms.cell.array / 10 * openmm.unit.nanometer)
+    return topology
+
+
 @pytest.fixture(scope="session")
 def mm() -> SimpleNamespace:
-    """OpenMM by hand: mm.system, mm.context, mm.read."""
-    return SimpleNamespace(system=make_system, context=make_context, read=energy_and_forces)
+    """OpenMM by hand: mm.system, mm.context, mm.read, mm.topology."""
+    return SimpleNamespace(system=make_system, context=make_context, read=energy_and_forces, topology=topology_of)

@@ -97,8 +97,8 @@ def changed_xml(model_file: Path, pattern: str, replacement: str) -> "openmm.For
 
 
 def test_xml_that_is_damaged_or_of_another_version_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
-    with pytest.raises(openmm.OpenMMException, match="of version 9, this spinconv reads version 1; update spinconv"):
-        changed_xml(model_file, ' version="1"', ' version="9"')
+    with pytest.raises(openmm.OpenMMException, match="of version 9, this spinconv reads version 2; write it again"):
+        changed_xml(model_file, ' version="2"', ' version="9"')
     with pytest.raises(openmm.OpenMMException, match="is damaged: it is not base64"):
         changed_xml(model_file, 'base64="....', 'base64="%%%%')
     atoms = ethanol()

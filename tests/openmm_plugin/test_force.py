@@ -23,23 +23,15 @@ openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
 app = pytest.importorskip("openmm.app")
 
 
-def topology_of(atoms: ase.Atoms) -> "app.Topology":
-    topology = app.Topology()
-    residue = topology.addResidue("MOL", topology.addChain())
-    for symbol in atoms.get_chemical_symbols():
-        topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
-    if atoms.pbc.all():
-        topology.setPeriodicBoxVectors(atoms.cell.array / 10 * openmm.unit.nanometer)
-    return topology
-
-
 @pytest.mark.parametrize("structure", [ethanol, triclinic])
-def test_a_topology_says_elements_and_box(structure: Callable[[], ase.Atoms], model_file: Path) -> None:
+def test_a_topology_says_elements_and_box(
+    structure: Callable[[], ase.Atoms], model_file: Path, mm: SimpleNamespace
+) -> None:
     atoms = structure()
-    by_topology, by_hand = force(model_file, topology_of(atoms)), force(model_file, atoms.numbers, periodic=atoms.pbc.all())
+    by_topology, by_hand = force(model_file, mm.topology(atoms)), force(model_file, atoms.numbers, periodic=atoms.pbc.all())
     assert openmm.XmlSerializer.serialize(by_topology) == openmm.XmlSerializer.serialize(by_hand)
     assert by_topology.usesPeriodicBoundaryConditions() == atoms.pbc.all()
-    assert not force(model_file, topology_of(atoms), periodic=False).usesPeriodicBoundaryConditions()
+    assert not force(model_file, mm.topology(atoms), periodic=False).usesPeriodicBoundaryConditions()
 
 
 # ---- copies
@@ -115,7 +107,7 @@ def test_a_subset_feels_the_model_and_the_rest_its_own_force(model_file: Path, m
     springs.addBond(0, 1, 0.3, 1000.0)
     springs.addBond(2, 3, 0.9, 500.0)  # from the rest into the subset
     subset = list(range(3, 12))
-    system = mm.system(together, force(model_file, topology_of(together), particles=subset), springs)
+    system = mm.system(together, force(model_file, mm.topology(together), particles=subset), springs)
     energy, forces = mm.read(mm.context(system, together))
 
     springs_energy, springs_forces = mm.read(mm.context(mm.system(together, copy.deepcopy(springs)), together))

@@ -1,0 +1,78 @@
+"""A model file for one system: what OpenMM's TorchForce loads, which tells a module positions and a box and nothing else."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ase.data import atomic_numbers, chemical_symbols
+
+from spinconv.export.module import ExportedModel, ExportedModelWithForces
+from spinconv.export.reader import eager_model, read_model
+from spinconv.export.writer import DTYPES, save_atomically
+from spinconv.potential import ModelConfig
+
+
+def bind_model(
+    model: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    numbers: Sequence[int],
+    *,
+    particles: Sequence[int] | None = None,
+    n_particles: int | None = None,
+    periodic: bool | None = None,
+    dtype: str | None = None,
+    outputs_forces: bool = False,
+) -> dict[str, Any]:
+    """Writes `output`, the model file `model` bound to atoms, and returns its metadata.
+
+    `numbers` are atomic numbers, of all particles of the system in order, or of the particles with the indices `particles`. `n_particles`
+    of the system, and whether it is `periodic`, are checked at every evaluation when they are given. `dtype` is the precision of the network,
+    "float32", "float64" or None for the model file's own. With `outputs_forces` the forward pass returns energy and forces, for
+    `TorchForce.setOutputsForces(True)`. The bound file is a model file still: every other engine reads it too.
+
+    Raises ValueError for what does not fit together, FileNotFoundError; an existing file is replaced only once the new one is complete.
+    """
+    file = read_model(model, "float64")
+    numbers = [int(number) for number in numbers]
+    indices = None if particles is None else [int(particle) for particle in particles]
+    check_atoms(numbers, indices, n_particles, file.metadata["elements"])
+    dtype = dtype or file.metadata["dtype"]
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
+
+    exported = (ExportedModelWithForces if outputs_forces else ExportedModel)(
+        eager_model(file).requires_grad_(False), ModelConfig.from_dict(file.metadata["model"]), dtype
+    )
+    exported.numbers = torch.tensor(numbers)
+    exported.atoms = torch.tensor(indices or [], dtype=torch.int64)
+    exported.n_particles = n_particles or (len(numbers) if particles is None else 0)
+    exported.boundary = {None: "", False: "free", True: "periodic"}[periodic]
+    bound = {"particles": indices, "numbers": numbers, "n_particles": exported.n_particles or None, "periodic": periodic, "outputs_forces": outputs_forces}
+    metadata = {**file.metadata, "dtype": dtype, "bound": bound}
+    save_atomically(torch.jit.script(exported.to(DTYPES[dtype])), Path(output), json.dumps(metadata, indent=2))
+    return metadata
+
+
+def check_atoms(numbers: Sequence[int], particles: Sequence[int] | None, n_particles: int | None, symbols: Sequence[str]) -> None:
+    """Raises ValueError unless `numbers` are of elements in `symbols` and belong one each to `particles`, indices below `n_particles`."""
+    if not numbers:
+        raise ValueError("`particles` must name at least one particle, got none; leave it out for all of them")
+    if particles is not None:
+        if len(numbers) != len(particles):
+            raise ValueError(f"`numbers` must hold one atomic number for each of the {len(particles)} `particles`, got {len(numbers)}")
+        if len(set(particles)) < len(particles):
+            twice = next(particle for particle in particles if list(particles).count(particle) > 1)
+            raise ValueError(f"`particles` must name a particle once, got {twice} twice")
+        if min(particles) < 0 or (n_particles is not None and max(particles) >= n_particles):
+            wrong = min(particles) if min(particles) < 0 else max(particles)
+            most = "" if n_particles is None else f" and below {n_particles}, the number of particles"
+            raise ValueError(f"`particles` must be indices from 0 on{most}, got {wrong}")
+    known = {atomic_numbers[symbol] for symbol in symbols}
+    for i, number in enumerate(numbers):
+        if number not in known:
+            name = chemical_symbols[number] if 0 < number < len(chemical_symbols) else str(number)
+            particle = i if particles is None else particles[i]
+            raise ValueError(f"`numbers` must be of elements that the model knows ({', '.join(symbols)}), got {name} for particle {particle}")

@@ -1,0 +1,32 @@
+// What Python calls by ctypes, because OpenMM's own wrapper does not know SpinConvForce.
+// SPDX-License-Identifier: MIT
+#include <openmm/Context.h>
+
+#include <algorithm>
+#include <string>
+
+#include "SpinConvForce.h"
+
+extern "C" {
+
+/// Number of particles that a force acts on if it is a SpinConvForce that names them or acts on all, else -1.
+int spinconv_n_atoms(OpenMM::Force* force) {
+  const auto* ours = dynamic_cast<spinconv::SpinConvForce*>(force);
+  return ours == nullptr ? -1 : static_cast<int>(ours->getNumbers().size());
+}
+
+/// Fills `energy` (kJ/mol) and `forces` (kJ/mol/nm, a number an atom); see CommitteeDeviation. Returns nullptr, or what is wrong.
+const char* spinconv_deviation(OpenMM::Force* force, OpenMM::Context* context, double* energy, double* forces) {
+  static thread_local std::string trouble;
+  try {
+    const auto deviation = dynamic_cast<spinconv::SpinConvForce&>(*force).getDeviationInContext(*context);
+    *energy = deviation.energy;
+    std::copy(deviation.forces.begin(), deviation.forces.end(), forces);
+    return nullptr;
+  } catch (const std::exception& error) {
+    trouble = error.what();
+    return trouble.c_str();
+  }
+}
+
+}  // extern "C"

@@ -1,0 +1,72 @@
+"""A process with a real TorchForce: one JSON request a line in, one answer a line out. Runs where spinconv is not installed.
+
+A request has `file`, `positions` (nm), `masses`, `box` (nm, or null), `platform`, `properties`, `outputs_forces`, and `numbers` to set
+on an unbound module; with `timestep` (ps), `steps`, `every`, `temperature` and `seed` it runs at constant energy. The answer has `energy` (kJ/mol) and
+`forces` (kJ/mol/nm), or of a run `total` and `kinetic` energies and `seconds`, or `error`.
+"""
+
+import json
+import sys
+import time
+from typing import Any
+
+
+def make_context(request: dict[str, Any]) -> Any:
+    import openmm
+    import torch
+    from openmmtorch import TorchForce
+
+    if request.get("numbers") is None:
+        force = TorchForce(request["file"])
+    else:
+        module = torch.jit.load(request["file"])
+        module.numbers = torch.tensor(request["numbers"])
+        force = TorchForce(module)
+    force.setUsesPeriodicBoundaryConditions(request["box"] is not None)
+    force.setOutputsForces(request["outputs_forces"])
+    system = openmm.System()
+    for mass in request["masses"]:
+        system.addParticle(mass)
+    if request["box"] is not None:
+        system.setDefaultPeriodicBoxVectors(*request["box"])
+    system.addForce(force)
+    platform = openmm.Platform.getPlatformByName(request["platform"])
+    return openmm.Context(system, openmm.VerletIntegrator(request.get("timestep") or 0.0005), platform, request["properties"])
+
+
+def evaluate(context: Any, request: dict[str, Any]) -> dict[str, Any]:
+    context.setPositions(request["positions"])
+    state = context.getState(energy=True, forces=True)
+    return {"energy": state.getPotentialEnergy()._value, "forces": state.getForces(asNumpy=True)._value.tolist()}
+
+
+def run(context: Any, request: dict[str, Any]) -> dict[str, Any]:
+    context.setPositions(request["positions"])
+    context.setVelocitiesToTemperature(request["temperature"], request["seed"])
+    total, kinetic = [], []
+    start = time.perf_counter()
+    for _ in range(request["steps"] // request["every"]):
+        context.getIntegrator().step(request["every"])
+        state = context.getState(energy=True)
+        kinetic.append(state.getKineticEnergy()._value)
+        total.append(state.getPotentialEnergy()._value + kinetic[-1])
+    return {"total": total, "kinetic": kinetic, "seconds": time.perf_counter() - start}
+
+
+def main() -> None:
+    contexts: dict[str, Any] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            key = json.dumps({name: value for name, value in request.items() if name != "positions"})
+            if key not in contexts:
+                contexts.clear()
+                contexts[key] = make_context(request)
+            answer = (run if request.get("steps") else evaluate)(contexts[key], request)
+        except Exception as error:  # all that went wrong is the answer
+            answer = {"error": str(error)}
+        print("ANSWER " + json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
