@@ -50,7 +50,13 @@ def bind_model(
     exported.atoms = torch.tensor(indices or [], dtype=torch.int64)
     exported.n_particles = n_particles or (len(numbers) if particles is None else 0)
     exported.boundary = {None: "", False: "free", True: "periodic"}[periodic]
-    bound = {"particles": indices, "numbers": numbers, "n_particles": exported.n_particles or None, "periodic": periodic, "outputs_forces": outputs_forces}
+    bound = {
+        "particles": indices,
+        "numbers": numbers,
+        "n_particles": exported.n_particles or None,
+        "periodic": periodic,
+        "outputs_forces": outputs_forces,
+    }
     metadata = {**file.metadata, "dtype": dtype, "bound": bound}
     save_atomically(torch.jit.script(exported.to(DTYPES[dtype])), Path(output), json.dumps(metadata, indent=2))
     return metadata
@@ -75,4 +81,6 @@ def check_atoms(numbers: Sequence[int], particles: Sequence[int] | None, n_parti
         if number not in known:
             name = chemical_symbols[number] if 0 < number < len(chemical_symbols) else str(number)
             particle = i if particles is None else particles[i]
-            raise ValueError(f"`numbers` must be of elements that the model knows ({', '.join(symbols)}), got {name} for particle {particle}")
+            raise ValueError(
+                f"`numbers` must be of elements that the model knows ({', '.join(symbols)}), got {name} for particle {particle}"
+            )

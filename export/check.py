@@ -15,8 +15,8 @@ from ase.stress import voigt_6_to_full_3x3_stress
 
 from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
-from spinconv.export.reader import eager_model, read_model
 from spinconv.export.module import ExportedModel
+from spinconv.export.reader import eager_model, read_model
 from spinconv.export.writer import DTYPES
 from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
 

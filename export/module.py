@@ -95,7 +95,9 @@ class ExportedModel(nn.Module):
                 "or set module.numbers to the atomic numbers (int64 tensor)"
             )
         if self.numbers.dtype != torch.int64 or self.numbers.dim() != 1:
-            raise ValueError(f"`numbers` must be an int64 tensor [n_atoms] of atomic numbers, got {self.numbers.dtype} {self.numbers.shape}")
+            raise ValueError(
+                f"`numbers` must be an int64 tensor [n_atoms] of atomic numbers, got {self.numbers.dtype} {self.numbers.shape}"
+            )
         n_particles = positions.shape[0]
         if self.atoms.shape[0] == 0 and n_particles != n:
             raise ValueError(f"this SpinConv file is bound to {n} atoms, the system has {n_particles} particles; bind it to this system")

@@ -1,6 +1,7 @@
 """The command `spinconv bind`: a model file for one system, to be loaded by OpenMM's TorchForce."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -11,8 +12,6 @@ from rich.markup import escape
 from spinconv.export.bind import bind_model
 
 console = Console(soft_wrap=True)
-
-TOPOLOGY_FILES = (".pdb", ".cif", ".pdbx", ".mmcif")
 
 
 class Particles(NamedTuple):
@@ -70,10 +69,10 @@ def bind(
 
 
 def read_particles(path: Path) -> Particles:
-    """Particles of a structure file in its order. PDB and mmCIF are read by OpenMM where it is installed, as the simulation will read them."""
+    """Particles of a structure file in its order; PDB and mmCIF are read by OpenMM where it is installed, as the simulation will."""
     if not path.is_file():
         raise FileNotFoundError(f"`{path}`: there is no such structure file")
-    if path.suffix.lower() in TOPOLOGY_FILES:
+    if is_topology(path):
         try:
             import openmm.app
         except ImportError:
@@ -81,6 +80,12 @@ def read_particles(path: Path) -> Particles:
         else:
             return _read_with_openmm(path, openmm.app)
     return _read_with_ase(path)
+
+
+def is_topology(path: Path) -> bool:
+    """Whether it is a PDB or mmCIF file; a .cif may also be of a crystal, which OpenMM does not read."""
+    suffix = path.suffix.lower()
+    return suffix in (".pdb", ".pdbx", ".mmcif") or (suffix == ".cif" and "_atom_site." in path.read_text(errors="replace"))
 
 
 def select(text: str, particles: Particles) -> list[int] | None:
@@ -114,10 +119,15 @@ def select(text: str, particles: Particles) -> list[int] | None:
 
 
 def _read_with_openmm(path: Path, app: "openmm.app") -> Particles:  # type: ignore[name-defined]  # noqa: F821
-    try:
-        file = app.PDBFile(str(path)) if path.suffix.lower() == ".pdb" else app.PDBxFile(str(path))
-    except Exception as error:  # OpenMM's readers raise anything
-        raise ValueError(f"`{path}` must be a PDB or mmCIF file; OpenMM says: {error}") from error
+    with warnings.catch_warnings():
+        # OpenMM keeps the first of two atoms of one name in a residue and leaves the others out
+        warnings.filterwarnings("error", message=".*duplicate atom")
+        try:
+            with path.open() as text:
+                file = (app.PDBFile if path.suffix.lower() == ".pdb" else app.PDBxFile)(text)
+        except Exception as error:  # OpenMM's readers raise anything
+            reason = str(error).replace("WARNING: ", "")
+            raise ValueError(f"`{path}` must be a PDB or mmCIF file; OpenMM says: {reason}") from error
     atoms = list(file.topology.atoms())
     return Particles(
         [0 if atom.element is None else atom.element.atomic_number for atom in atoms],
@@ -127,12 +137,14 @@ def _read_with_openmm(path: Path, app: "openmm.app") -> Particles:  # type: igno
 
 
 def _read_with_ase(path: Path) -> Particles:
+    import ase
     import ase.io
 
     try:
-        atoms = ase.io.read(str(path))
+        atoms = ase.io.read(str(path), -1)
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"`{path}` must be a structure in a format of ASE, which says: {error}") from error
+    assert isinstance(atoms, ase.Atoms)  # one frame was asked for
     if atoms.pbc.any() and not atoms.pbc.all():
         raise ValueError(f"`{path}` must be periodic in three directions or in none for OpenMM, got pbc {atoms.pbc.tolist()}")
     residues = atoms.arrays.get("residuenames")

@@ -11,7 +11,6 @@ from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
 from spinconv.export.engines import EngineUnavailable
 
-
 OPTIONS = ("precision", "device", "threads", "nonconservative")
 IMPLEMENTATIONS = ("auto", "cpp", "python")
 
@@ -20,10 +19,10 @@ class SpinConvPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]  #
     """What the entry point names; `import openmmml` makes one."""
 
     def createImpl(self, name: str, modelPath: str | os.PathLike[str] | None = None, **args: Any) -> MLPotentialImpl:  # noqa: N802
-        """`precision`, `device`, `threads` and `nonconservative` are passed on to `spinconv.openmm_plugin.force`; so they are from createSystem.
+        """The potential; `precision`, `device`, `threads` and `nonconservative` are those of `spinconv.openmm_plugin.force`.
 
-        `implementation` is "cpp" (SpinConvForce), "python" (PythonForce) or "auto": cpp, or with a warning python where that is not built
-        for this OpenMM.
+        `implementation` is "cpp" (SpinConvForce), "python" (PythonForce) or "auto": cpp, or with a warning python where that is not
+        built for this OpenMM. createSystem and createMixedSystem take the same options.
         """
         if modelPath is None:
             raise ValueError("`modelPath` must be given: MLPotential('spinconv', modelPath='model.pt')")

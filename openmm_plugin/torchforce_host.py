@@ -1,8 +1,8 @@
 """A process with a real TorchForce: one JSON request a line in, one answer a line out. Runs where spinconv is not installed.
 
 A request has `file`, `positions` (nm), `masses`, `box` (nm, or null), `platform`, `properties`, `outputs_forces`, and `numbers` to set
-on an unbound module; with `timestep` (ps), `steps`, `every`, `temperature` and `seed` it runs at constant energy. The answer has `energy` (kJ/mol) and
-`forces` (kJ/mol/nm), or of a run `total` and `kinetic` energies and `seconds`, or `error`.
+on an unbound module. With `timestep` (ps), `steps`, `every`, `temperature` and `seed` it runs at constant energy. The answer has `energy`
+(kJ/mol) and `forces` (kJ/mol/nm), or of a run `total` and `kinetic` energies and `seconds`, or `error`.
 """
 
 import json

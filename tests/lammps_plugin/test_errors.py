@@ -155,7 +155,11 @@ def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, tmp_
 def test_direct_forces_are_refused_until_asked_for(lmp: Any, tmp_path: Path) -> None:
     path = save(ScriptedModel(conservative=False), tmp_path / "model.pt")
     lmp("units metal", *BOX)
-    refused(lmp, "which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that", f"pair_style spinconv {path}")
+    refused(
+        lmp,
+        "which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that",
+        f"pair_style spinconv {path}",
+    )
     refused(lmp, "this version of spinconv runs only models whose are", f"pair_style spinconv {path} nonconservative yes")
 
 

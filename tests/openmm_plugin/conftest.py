@@ -90,8 +90,8 @@ def topology_of(atoms: ase.Atoms) -> "openmm.app.Topology":
 
     topology = Topology()
     residue = topology.addResidue("MOL", topology.addChain())
-    for symbol in atoms.get_chemical_symbols():
-        topology.addAtom(symbol, Element.getBySymbol(symbol), residue)
+    for index, symbol in enumerate(atoms.get_chemical_symbols()):
+        topology.addAtom(f"{symbol}{index}", Element.getBySymbol(symbol), residue)
     if atoms.pbc.all():
         topology.setPeriodicBoxVectors(atoms.cell.array / 10 * openmm.unit.nanometer)
     return topology

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import ase
+import ase.build
 import numpy as np
 import pytest
 from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, with_calculator
@@ -70,9 +71,7 @@ def in_a_context(spinconv: "openmm.Force", atoms: ase.Atoms, platform: "Platform
     return evaluate
 
 
-def in_a_torch_force(
-    model: Path, atoms: ase.Atoms, platform: "Platform", precision: str, folder: Path, outputs_forces: bool
-) -> Evaluate:
+def in_a_torch_force(model: Path, atoms: ase.Atoms, platform: "Platform", precision: str, folder: Path, outputs_forces: bool) -> Evaluate:
     try:
         host = host_of(python_with_torchforce())
     except EngineUnavailable as reason:
@@ -134,10 +133,11 @@ def small_cube() -> ase.Atoms:
 
 
 def flat_box() -> ase.Atoms:
-    """Two copper atoms in a skewed box of 2.3 to 5.2 Å: most neighbours are images of the atom itself."""
-    # not one atom: OpenMM's OpenCL platform on POCL crashes on Systems of one particle, whatever the force
-    positions = [(0.3, 7.0, -11.0), (0.9, 6.2, -8.3)]
-    return ase.Atoms("Cu2", positions, cell=[[2.5, 0, 0], [1.1, 2.3, 0], [-1.2, 0.9, 5.2]], pbc=True)
+    """Water in a skewed box of 2.3 to 4.2 Å, below one cutoff: most neighbours are images of the atom itself."""
+    # three atoms, not one: OpenMM's OpenCL platform on POCL crashes on Systems of one particle, whatever the force
+    atoms = ase.build.molecule("H2O", cell=[[2.5, 0, 0], [1.1, 2.3, 0], [-1.2, 0.9, 4.2]], pbc=True)
+    atoms.positions += (0.3, 7.0, -11.0)
+    return atoms
 
 
 CASES = [ethanol, STRUCTURES["cluster"], water_box, triclinic, far_away, small_cube, flat_box]
@@ -145,7 +145,7 @@ CASES = [ethanol, STRUCTURES["cluster"], water_box, triclinic, far_away, small_c
 
 def tolerances(platform: Platform, precision: str, door: Callable, atoms: ase.Atoms, energy: float) -> tuple[float, float]:
     """What may differ from ASE in float64: energy (eV) and forces (eV/Å)."""
-    network = 1e-5 if precision == "float32" else 1e-11  # relative to energies and forces of some eV, amplified a hundred times
+    network = 3e-5 if precision == "float32" else 1e-11  # rounding of energies and forces of some eV, amplified some hundred times
     # nm and back, and OpenMM's own wrapping of positions into the box, cost a digit or two of the largest number in play
     moved = np.abs(atoms.positions).max() * max(platform.digits, 1e-15)
     force = 10 * network + FORCE_ON_A_MOVE * moved + 10 * platform.digits
