@@ -29,8 +29,8 @@ def bind_model(
     """Writes `output`, the model file `model` bound to atoms, and returns its metadata.
 
     `numbers` are atomic numbers, of all particles of the system in order, or of the particles with the indices `particles`. `n_particles`
-    of the system, and whether it is `periodic`, are checked at every evaluation when they are given. `dtype` is the precision of the network,
-    "float32", "float64" or None for the model file's own. With `outputs_forces` the forward pass returns energy and forces, for
+    of the system, and whether it is `periodic`, are checked at every evaluation when they are given. `dtype` is the precision of the
+    network, "float32", "float64" or None for the model file's own. With `outputs_forces` the forward pass returns energy and forces, for
     `TorchForce.setOutputsForces(True)`. The bound file is a model file still: every other engine reads it too.
 
     Raises ValueError for what does not fit together, FileNotFoundError; an existing file is replaced only once the new one is complete.

@@ -54,7 +54,7 @@ class ExportedModel(nn.Module):
         self.register_buffer("atoms", torch.zeros(0, dtype=torch.int64))
 
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
-        """Energy (kJ/mol, float64, differentiable) of `positions` [n_particles, 3] (nm) in `box` [3, 3], lattice vectors as rows, or free."""
+        """Energy (kJ/mol, float64, differentiable) of `positions` [n_particles, 3] (nm), free or in `box` [3, 3] (rows)."""
         numbers, neighbors, vectors = self.graph(positions, box)
         return self.model.energies(numbers, neighbors, vectors).sum() * self.kj_per_mol_per_ev
 
@@ -100,10 +100,10 @@ class ExportedModel(nn.Module):
             )
         n_particles = positions.shape[0]
         if self.atoms.shape[0] == 0 and n_particles != n:
-            raise ValueError(f"this SpinConv file is bound to {n} atoms, the system has {n_particles} particles; bind it to this system")
+            raise ValueError(f"this SpinConv file is bound to {n} particles, the system has {n_particles}; bind it to this system")
         if self.n_particles not in (0, n_particles):
             raise ValueError(
-                f"this SpinConv file is bound to a system of {self.n_particles} particles, this one has {n_particles}; bind it to this system"
+                f"this SpinConv file is bound to {self.n_particles} particles, the system has {n_particles}; bind it to this system"
             )
         if self.boundary == "periodic" and box is None:
             raise ValueError("this SpinConv file is bound to a periodic system: say force.setUsesPeriodicBoundaryConditions(True)")

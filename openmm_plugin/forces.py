@@ -39,7 +39,8 @@ def force(
 
     Without `particles` it acts on all particles. With them, indices into the System, it acts on those alone, and they feel no other
     particle through it: add it beside a force field that leaves out what happens among them. `topology_or_numbers` is a Topology,
-    from which the elements of `particles` are taken, or the atomic numbers themselves, one for each particle the force acts on.
+    from which the elements of `particles` are taken, or the atomic numbers themselves, one for each particle the force acts on. Of a
+    Topology the bonds are taken too: not for the model, but for barostats, which then move molecules as a whole.
 
     `periodic` says whether it sees the images of the box (None: as the Topology does; numbers alone have no box, so False). Any box
     will do, also one smaller than the cutoff. `precision` is "float32", "float64" or None for what the file was exported for.
@@ -64,7 +65,9 @@ def force(
     if not skin >= 0:
         raise ValueError(f"`skin` must be 0 or a length (nm), got {skin}")
     indices = None if particles is None else [int(particle) for particle in particles]
+    bonds: list[tuple[int, int]] = []
     if isinstance(topology_or_numbers, Topology):
+        bonds = _bonds_of_topology(topology_or_numbers, indices)
         numbers = numbers_of_topology(topology_or_numbers, indices)
         periodic = topology_or_numbers.getPeriodicBoxVectors() is not None if periodic is None else periodic
     else:
@@ -83,6 +86,9 @@ def force(
         atom = ElementTree.SubElement(atoms, "Atom", number=str(number))
         if indices is not None:
             atom.set("particle", str(indices[i]))
+    molecules = ElementTree.SubElement(node, "Bonds")
+    for one, other in bonds:
+        ElementTree.SubElement(molecules, "Bond", particle1=str(one), particle2=str(other))
     return XmlSerializer.deserialize(ElementTree.tostring(node, encoding="unicode"))
 
 
@@ -129,3 +135,9 @@ def numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] | 
                 f"every atom must have an element, atom {atom.index} ({atom.name}) of the Topology has none; leave it out by `particles`"
             )
     return [atom.element.atomic_number for atom in chosen]
+
+
+def _bonds_of_topology(topology: "openmm.app.Topology", particles: list[int] | None) -> list[tuple[int, int]]:
+    chosen = None if particles is None else set(particles)
+    bonds = ((bond[0].index, bond[1].index) for bond in topology.bonds())
+    return [(one, other) for one, other in bonds if chosen is None or (one in chosen and other in chosen)]

@@ -13,7 +13,7 @@ BUILT_AGAINST = "libOpenMMSpinConv.json"
 
 @functools.cache
 def load_library() -> ctypes.CDLL:
-    """The library, by which OpenMM comes to know `SpinConvForce` when it is first loaded. Raises EngineUnavailable with the reason why it cannot.
+    """The library; once it is loaded OpenMM knows `SpinConvForce`. Raises EngineUnavailable with the reason why it cannot be.
 
     It lives here and not among OpenMM's own plugins, where every `import openmm` would load torch.
     """

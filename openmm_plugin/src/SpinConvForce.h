@@ -5,6 +5,7 @@
 #include <openmm/Force.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace OpenMM {
@@ -30,6 +31,10 @@ class SpinConvForce : public OpenMM::Force {
   const std::vector<int>& getNumbers() const { return numbers_; }
   /// Empty when the force acts on every particle.
   const std::vector<int>& getParticles() const { return particles_; }
+
+  /// Pairs of particles that belong to one molecule. The model takes no notice; barostats move molecules as a whole.
+  const std::vector<std::pair<int, int>>& getBonds() const { return bonds_; }
+  void addBond(int particle1, int particle2) { bonds_.emplace_back(particle1, particle2); }
 
   bool usesPeriodicBoundaryConditions() const override { return periodic_; }
   void setUsesPeriodicBoundaryConditions(bool periodic) { periodic_ = periodic; }
@@ -64,6 +69,7 @@ class SpinConvForce : public OpenMM::Force {
   std::vector<std::string> models_;
   std::vector<int> numbers_;
   std::vector<int> particles_;
+  std::vector<std::pair<int, int>> bonds_;
   bool periodic_ = false;
   std::string precision_;
   std::string device_ = "cpu";

@@ -89,11 +89,15 @@ void SpinConvForceImpl::check_particles(int n_particles) const {
     throw OpenMMException("SpinConvForce: `numbers` must hold one atomic number for each of the " + std::to_string(n_particles) +
                           " particles of the System, got " + std::to_string(numbers_.size()) + "; name the others with `particles`");
   }
-  for (const int particle : particles_) {
-    if (particle < 0 || particle >= n_particles) {
-      throw OpenMMException("SpinConvForce: `particles` must lie between 0 and " + std::to_string(n_particles - 1) + ", got " +
-                            std::to_string(particle));
-    }
+  const auto check = [&](const char* name, int particle) {
+    if (particle >= 0 && particle < n_particles) return;
+    throw OpenMMException(std::string("SpinConvForce: `") + name + "` must lie between 0 and " + std::to_string(n_particles - 1) +
+                          ", got " + std::to_string(particle));
+  };
+  for (const int particle : particles_) check("particles", particle);
+  for (const auto& bond : owner_.getBonds()) {
+    check("bonds", bond.first);
+    check("bonds", bond.second);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "NeighborList.h"
@@ -23,6 +24,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   void initialize(OpenMM::ContextImpl& context) override;
   double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) override;
   double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
+  std::vector<std::pair<int, int>> getBondedParticles() const override { return owner_.getBonds(); }
   CommitteeDeviation deviation(OpenMM::ContextImpl& context);
 
  private:

@@ -80,6 +80,10 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
       auto& atom = atoms.createChildNode("Atom").setIntProperty("number", force.getNumbers()[i]);
       if (is_subset) atom.setIntProperty("particle", force.getParticles()[i]);
     }
+    auto& bonds = node.createChildNode("Bonds");
+    for (const auto& bond : force.getBonds()) {
+      bonds.createChildNode("Bond").setIntProperty("particle1", bond.first).setIntProperty("particle2", bond.second);
+    }
   }
 
   void* deserialize(const SerializationNode& node) const override {
@@ -96,6 +100,9 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
     std::vector<std::string> models;
     for (const auto& model : node.getChildNode("Models").getChildren()) models.push_back(from_base64(model.getStringProperty("base64")));
     auto force = std::make_unique<SpinConvForce>(std::move(models), std::move(numbers), std::move(particles));
+    for (const auto& bond : node.getChildNode("Bonds").getChildren()) {
+      force->addBond(bond.getIntProperty("particle1"), bond.getIntProperty("particle2"));
+    }
     force->setName(node.getStringProperty("name", force->getName()));
     force->setForceGroup(node.getIntProperty("forceGroup", 0));
     force->setUsesPeriodicBoundaryConditions(node.getBoolProperty("usesPeriodic"));

@@ -178,14 +178,14 @@ def test_another_system_is_refused(model_file: Path, tmp_path: Path) -> None:
     atoms = ethanol()
     bind_model(model_file, tmp_path / "all.pt", atoms.numbers, periodic=False)
     module = torch.jit.load(tmp_path / "all.pt")
-    assert "is bound to 9 atoms, the system has 8 particles" in refusal(module, atoms.positions[:8])
+    assert "is bound to 9 particles, the system has 8" in refusal(module, atoms.positions[:8])
     assert "bound to a system without a box, but the force is periodic" in refusal(module, atoms.positions, np.eye(3) * 30)
     lost = atoms.positions.copy()
     lost[3, 1] = np.inf
     assert "a position is not a number" in refusal(module, lost)
     bind_model(model_file, tmp_path / "some.pt", atoms.numbers[:3], particles=[0, 1, 2], n_particles=9, periodic=True)
     module = torch.jit.load(tmp_path / "some.pt")
-    assert "bound to a system of 9 particles, this one has 8" in refusal(module, atoms.positions[:8])
+    assert "is bound to 9 particles, the system has 8" in refusal(module, atoms.positions[:8])
     assert "is bound to a periodic system: say force.setUsesPeriodicBoundaryConditions(True)" in refusal(module, atoms.positions)
 
 
@@ -224,7 +224,7 @@ def test_refusals_reach_the_user(model_file: Path, tmp_path: Path, host: Host) -
     with pytest.raises(ValueError, match="does not know the atoms yet"):
         host.ask(file=str(model_file), **request(atoms))
     bind_model(model_file, tmp_path / "bound.pt", atoms.numbers, periodic=False)
-    with pytest.raises(ValueError, match="is bound to 9 atoms, the system has 8 particles"):
+    with pytest.raises(ValueError, match="is bound to 9 particles, the system has 8"):
         host.ask(file=str(tmp_path / "bound.pt"), **request(atoms[:8]))
 
 
