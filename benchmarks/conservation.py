@@ -1,7 +1,10 @@
-"""Is energy conserved? NVE of ethanol with a model file in real LAMMPS and real OpenMM: drift, fluctuation, a table and a plot.
+"""Is energy conserved? NVE with the shipped models in real LAMMPS and real OpenMM: drift, fluctuation, a table and a plot.
 
-    python benchmarks/conservation.py                 the whole benchmark: both engines, float32 and float64, 0.5 and 0.25 fs
-    python benchmarks/conservation.py --quick         0.5 fs in float32 only (what the README's first command runs)
+    python benchmarks/conservation.py                    ethanol: LAMMPS and SpinConvForce, float32 and float64, 0.5 and 0.25 fs
+    python benchmarks/conservation.py --quick            0.5 fs in float32 only (what the README's first command runs)
+    python benchmarks/conservation.py --system water --engine openmm --engine torchforce --picoseconds 2 --timestep 0.5
+
+TorchForce runs in the Python that SPINCONV_TORCHFORCE_PYTHON names (scripts/other_torch.sh makes one).
 
 The drift is the least-squares slope of the total energy, the fluctuation its rms about that line. Velocity Verlet conserves a
 quantity that differs from the energy by a term in dt^2: with half the time step the fluctuation must be a quarter (compared over the
@@ -19,20 +22,66 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
+import ase
+import ase.io
 import numpy as np
 import typer
+from ase.data import atomic_numbers
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "examples" / "lammps" / "ethanol_nve"
+EXAMPLES = ROOT / "examples" / "lammps"
+MODELS = ROOT / "models"
 KJ_PER_MOL_IN_EV = 1 / 96.4853321233100184  # CODATA 2018 (exact): N_A e / 1000
-N_ATOMS = 9
 SAMPLES_PER_PS = 200
 
 console = Console(soft_wrap=True, width=110 if not sys.stdout.isatty() else None)
 Advance = Callable[[float], None]
+
+
+class Molecules(NamedTuple):
+    """What is simulated."""
+
+    model: Path
+    data: Path
+    """In LAMMPS' format."""
+    elements: tuple[str, ...]
+    """Of LAMMPS' atom types."""
+    boundary: str
+    temperature: float
+    """Of the first velocities, K."""
+
+    def atoms(self) -> ase.Atoms:
+        """The same for OpenMM."""
+        numbers = {kind: atomic_numbers[symbol] for kind, symbol in enumerate(self.elements, 1)}
+        atoms = ase.io.read(self.data, format="lammps-data", Z_of_type=numbers, atom_style="atomic")
+        atoms.pbc = self.boundary == "p p p"
+        return atoms
+
+
+SYSTEMS = {
+    # started from its minimum: about half of the temperature stays, the bonds take the rest
+    "ethanol": Molecules(MODELS / "ethanol" / "model.pt", EXAMPLES / "ethanol_nve" / "data.ethanol", ("H", "C", "O"), "f f f", 600.0),
+    "water": Molecules(MODELS / "water" / "model.pt", EXAMPLES / "water_nvt" / "data.water", ("H", "O"), "p p p", 330.0),
+}
+LAMMPS_INPUT = """
+units metal
+boundary {boundary}
+atom_modify map array
+read_data {data}
+pair_style spinconv {model} precision {dtype}
+pair_coeff * * {elements}
+neighbor 1.0 bin
+velocity all create {temperature} 4928459 loop geom
+fix nve all nve
+timestep {timestep}
+thermo_style custom step time temp ke pe etotal
+thermo_modify format float %20.12g
+thermo {every}
+run {steps}
+"""
 
 
 class Run(NamedTuple):
@@ -46,6 +95,7 @@ class Run(NamedTuple):
     """ps."""
     energies: np.ndarray
     """Total energy, eV."""
+    n_atoms: int
     temperature: float
     """Mean, K."""
     seconds: float
@@ -54,7 +104,7 @@ class Run(NamedTuple):
     @property
     def line(self) -> tuple[float, float]:
         """Slope and level of the total energy per atom (meV/ps, meV)."""
-        slope, level = np.polyfit(self.times, (self.energies - self.energies[0]) / N_ATOMS * 1e3, 1)
+        slope, level = np.polyfit(self.times, (self.energies - self.energies[0]) / self.n_atoms * 1e3, 1)
         return float(slope), float(level)
 
     @property
@@ -68,22 +118,24 @@ class Run(NamedTuple):
         return self._fluctuation(SAMPLES_PER_PS)
 
     def _fluctuation(self, n: int) -> float:
-        energies = (self.energies[:n] - self.energies[0]) / N_ATOMS * 1e3
+        energies = (self.energies[:n] - self.energies[0]) / self.n_atoms * 1e3
         return float(np.std(energies - np.polyval(np.polyfit(self.times[:n], energies, 1), self.times[:n])))
 
 
-def lammps_nve(model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance) -> Run:
-    """examples/lammps/ethanol_nve/in.ethanol in the `lmp` of the environment."""
+def lammps_nve(
+    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
+) -> Run:
+    """The `lmp` of the environment."""
     lmp = shutil.which("lmp") or str(Path(sys.executable).with_name("lmp"))
     steps, every = _steps(timestep, picoseconds)
-    variables = {
-        "model": model.resolve(), "data": EXAMPLE / "data.ethanol", "precision": dtype, "dt": timestep / 1000, "steps": steps,
-        "every": every, "temperature": temperature,
-    }  # fmt: skip
-    arguments = [text for name, value in variables.items() for text in ("-var", name, str(value))]
+    text = LAMMPS_INPUT.format(
+        boundary=system.boundary, data=system.data.resolve(), model=model.resolve(), dtype=dtype, elements=" ".join(system.elements),
+        temperature=temperature, timestep=timestep / 1000, every=every, steps=steps,
+    )  # fmt: skip
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        command = [lmp, "-nocite", "-in", str(EXAMPLE / "in.ethanol"), *arguments]
+        Path(folder, "in.nve").write_text(text)
+        command = [lmp, "-nocite", "-in", "in.nve"]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         rows, said = [], []
         assert process.stdout is not None
@@ -96,42 +148,74 @@ def lammps_nve(model: Path, dtype: str, timestep: float, picoseconds: float, tem
         if process.wait():
             raise RuntimeError(f"lmp ended with {process.returncode}: {''.join(said[-5:])}")
     table = np.array(rows)
-    return Run("LAMMPS", dtype, timestep, table[:, 1], table[:, 5], float(table[:, 2].mean()), time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    return Run("LAMMPS", dtype, timestep, table[:, 1], table[:, 5], len(system.atoms()), float(table[:, 2].mean()), seconds)
 
 
-def openmm_nve(model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance) -> Run:
+def openmm_nve(
+    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
+) -> Run:
     """SpinConvForce on the Reference platform (double precision around the model) with a velocity Verlet integrator."""
     import openmm
-    from openmm import app, unit
 
     from spinconv.openmm_plugin import force
+    from spinconv.openmm_plugin.torchforce_host import velocity_verlet
 
-    pdb = app.PDBFile(str(ROOT / "examples" / "openmm" / "ethanol.pdb"))
-    system = openmm.System()
-    for atom in pdb.topology.atoms():
-        system.addParticle(atom.element.mass)
-    system.addForce(force(model, pdb.topology, precision=dtype))
-    integrator = openmm.CustomIntegrator(timestep * unit.femtoseconds)  # OpenMM's VerletIntegrator is leapfrog: half a step between x and v
-    integrator.addUpdateContextState()
-    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
-    integrator.addComputePerDof("x", "x+dt*v")
-    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
-    context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName("Reference"))
-    context.setPositions(pdb.positions)
-    context.setVelocitiesToTemperature(temperature * unit.kelvin, 1)
+    atoms = system.atoms()
+    openmm_system = openmm.System()
+    for mass in atoms.get_masses():
+        openmm_system.addParticle(mass)
+    if atoms.pbc.all():
+        openmm_system.setDefaultPeriodicBoxVectors(*(atoms.cell.array / 10))
+    openmm_system.addForce(force(model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=dtype))
+    integrator = velocity_verlet(timestep / 1000)
+    context = openmm.Context(openmm_system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    context.setPositions(atoms.positions / 10)
+    context.setVelocitiesToTemperature(temperature, 1)
     began = time.perf_counter()
     steps, every = _steps(timestep, picoseconds)
-    energies, kinetic = [], []
-    for step in range(0, steps + 1, every):
+    total, kinetic = [], []
+    for step in range(every, steps + 1, every):
+        integrator.step(every)
         state = context.getState(energy=True)
-        kinetic.append(state.getKineticEnergy()._value * KJ_PER_MOL_IN_EV)
-        energies.append(state.getPotentialEnergy()._value * KJ_PER_MOL_IN_EV + kinetic[-1])
+        kinetic.append(state.getKineticEnergy()._value)
+        total.append(state.getPotentialEnergy()._value + kinetic[-1])
         advance(step / steps)
-        if step < steps:
-            integrator.step(every)
-    times = np.arange(len(energies)) * every * timestep / 1000
-    mean = float(np.mean(kinetic)) * 2 / (3 * N_ATOMS - 3) / 8.617333262e-5
-    return Run("OpenMM", dtype, timestep, times, np.array(energies), mean, time.perf_counter() - began)
+    return _openmm_run("OpenMM", atoms, dtype, timestep, every, total, kinetic, time.perf_counter() - began)
+
+
+def torchforce_nve(
+    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
+) -> Run:
+    """A real TorchForce on the Reference platform with a bound file, in its own environment."""
+    from spinconv.export.bind import bind_model
+    from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce
+
+    atoms = system.atoms()
+    steps, every = _steps(timestep, picoseconds)
+    total, kinetic, seconds = [], [], 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        bind_model(model, Path(folder, "bound.pt"), atoms.numbers, periodic=bool(atoms.pbc.all()), dtype=dtype)
+        parts = max(1, steps // (20 * every))
+        for part in range(0, steps, parts * every):
+            answer = host_of(python_with_torchforce()).ask(
+                file=str(Path(folder, "bound.pt")), positions=(atoms.positions / 10).tolist(), masses=atoms.get_masses().tolist(),
+                box=(atoms.cell.array / 10).tolist() if atoms.pbc.all() else None, start=part == 0, timestep=timestep / 1000,
+                steps=min(parts * every, steps - part), every=every, temperature=temperature, seed=1,
+            )  # fmt: skip
+            total += answer["total"]
+            kinetic += answer["kinetic"]
+            seconds += answer["seconds"]
+            advance(min(1.0, (part + parts * every) / steps))
+    return _openmm_run("TorchForce", atoms, dtype, timestep, every, total, kinetic, seconds)
+
+
+def _openmm_run(
+    engine: str, atoms: ase.Atoms, dtype: str, timestep: float, every: int, total: list[float], kinetic: list[float], seconds: float
+) -> Run:
+    times = np.arange(1, len(total) + 1) * every * timestep / 1000
+    mean = float(np.mean(kinetic)) * KJ_PER_MOL_IN_EV * 2 / (3 * len(atoms) - 3) / 8.617333262e-5
+    return Run(engine, dtype, timestep, times, np.array(total) * KJ_PER_MOL_IN_EV, len(atoms), mean, seconds)
 
 
 def _steps(timestep: float, picoseconds: float) -> tuple[int, int]:
@@ -146,11 +230,11 @@ def _numbers(line: str) -> list[float]:
         return []
 
 
-ENGINES = {"lammps": lammps_nve, "openmm": openmm_nve}
+ENGINES = {"lammps": lammps_nve, "openmm": openmm_nve, "torchforce": torchforce_nve}
 
 
 def _runs(
-    model: Path, engines: list[str], dtypes: list[str], timesteps: list[float], picoseconds: float, temperature: float
+    system: Molecules, model: Path, engines: list[str], dtypes: list[str], timesteps: list[float], picoseconds: float, temperature: float
 ) -> Iterator[Run]:
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
@@ -159,13 +243,14 @@ def _runs(
                 for timestep in timesteps:
                     task = progress.add_task(f"{engine} {dtype} {timestep} fs", total=1.0)
                     yield ENGINES[engine](
-                        model, dtype, timestep, picoseconds, temperature, lambda part, task=task: progress.update(task, completed=part)
-                    )
+                        system, model, dtype, timestep, picoseconds, temperature,
+                        lambda part, task=task: progress.update(task, completed=part),
+                    )  # fmt: skip
 
 
 def _table(runs: list[Run], model: Path) -> Table:
     steps = {run.timestep for run in runs}
-    table = Table(title=f"NVE of ethanol, {runs[0].times[-1]:.3g} ps, {model}")
+    table = Table(title=f"NVE of {runs[0].n_atoms} atoms, {runs[0].times[-1]:.3g} ps, {model}")
     for column in (
         "engine",
         "precision",
@@ -202,7 +287,7 @@ def _plot(runs: list[Run], path: Path) -> None:
         for run in runs:
             if run.engine == engine:
                 label = f"{run.dtype}, {run.timestep:g} fs: drift {run.line[0]:+.4f} meV/atom/ps"
-                axis.plot(run.times, (run.energies - run.energies.mean()) / N_ATOMS * 1e3, linewidth=0.7, label=label)
+                axis.plot(run.times, (run.energies - run.energies.mean()) / run.n_atoms * 1e3, linewidth=0.7, label=label)
         axis.set_ylabel("total energy - mean\n(meV/atom)")
         axis.set_title(engine)
         axis.legend(fontsize="small", loc="upper right")
@@ -212,18 +297,24 @@ def _plot(runs: list[Run], path: Path) -> None:
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="Model file that knows H, C and O.")] = ROOT / "models" / "ethanol" / "model.pt",
-    engine: Annotated[list[str] | None, typer.Option(help="lammps, openmm or both.")] = None,
+    system: Annotated[str, typer.Option(help="ethanol (9 atoms) or water (192).")] = "ethanol",
+    model: Annotated[Path | None, typer.Option(help="Model file that knows its elements (default: the shipped one).")] = None,
+    engine: Annotated[list[str] | None, typer.Option(help="lammps, openmm, torchforce; several times (default: lammps, openmm).")] = None,
     quick: Annotated[bool, typer.Option(help="0.5 fs and float32 only.")] = False,
+    precision: Annotated[list[str] | None, typer.Option(help="float32, float64 (default: both).")] = None,
+    timestep: Annotated[list[float] | None, typer.Option(help="fs (default: 0.5 and 0.25).")] = None,
     picoseconds: Annotated[float, typer.Option(help="Length of each trajectory.")] = 10.0,
-    temperature: Annotated[
-        float, typer.Option(help="Of the first velocities (K); about half of it stays, the bonds take the rest.")
-    ] = 600.0,
+    temperature: Annotated[float | None, typer.Option(help="Of the first velocities, K (default: 600 for ethanol, 330 for water).")] = None,
     output: Annotated[Path, typer.Option(help="Folder for conservation.png and conservation.json.")] = Path("output"),
 ) -> None:
-    """Run NVE of ethanol in LAMMPS and OpenMM; exit 1 if the drift over 5 ps or more is 0.05 meV/atom/ps or more."""
-    dtypes, timesteps = (["float32"], [0.5]) if quick else (["float32", "float64"], [0.5, 0.25])
-    runs = list(_runs(model, engine or list(ENGINES), dtypes, timesteps, picoseconds, temperature))
+    """Run at constant energy; exit 1 if the drift over 5 ps or more is 0.05 meV/atom/ps or more."""
+    molecules = SYSTEMS[system]
+    model = model or molecules.model
+    dtypes = ["float32"] if quick else precision or ["float32", "float64"]
+    timesteps = [0.5] if quick else timestep or [0.5, 0.25]
+    runs = list(
+        _runs(molecules, model, engine or ["lammps", "openmm"], dtypes, timesteps, picoseconds, temperature or molecules.temperature)
+    )
     output.mkdir(parents=True, exist_ok=True)
     _plot(runs, output / "conservation.png")
     figures = [

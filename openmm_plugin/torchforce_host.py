@@ -1,7 +1,8 @@
 """A process with a real TorchForce: one JSON request a line in, one answer a line out. Runs where spinconv is not installed.
 
 A request has `file`, `positions` (nm), `masses`, `box` (nm, or null), `platform`, `properties`, `outputs_forces`, and `numbers` to set
-on an unbound module. With `timestep` (ps), `steps`, `every`, `temperature` and `seed` it runs at constant energy. The answer has `energy`
+on an unbound module. With `timestep` (ps), `steps` and `every` it runs at constant energy by velocity Verlet: where `start` is true from
+`positions` and velocities drawn at `temperature` with `seed`, else from where the last such request ended. The answer has `energy`
 (kJ/mol) and `forces` (kJ/mol/nm), or of a run `total` and `kinetic` energies and `seconds`, or `error`.
 """
 
@@ -31,7 +32,19 @@ def make_context(request: dict[str, Any]) -> Any:
         system.setDefaultPeriodicBoxVectors(*request["box"])
     system.addForce(force)
     platform = openmm.Platform.getPlatformByName(request["platform"])
-    return openmm.Context(system, openmm.VerletIntegrator(request.get("timestep") or 0.0005), platform, request["properties"])
+    return openmm.Context(system, velocity_verlet(request.get("timestep") or 0.0005), platform, request["properties"])
+
+
+def velocity_verlet(timestep: float) -> Any:
+    """OpenMM's VerletIntegrator is leapfrog: half a step between positions and velocities."""
+    import openmm
+
+    integrator = openmm.CustomIntegrator(timestep)
+    integrator.addUpdateContextState()
+    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
+    integrator.addComputePerDof("x", "x+dt*v")
+    integrator.addComputePerDof("v", "v+0.5*dt*f/m")
+    return integrator
 
 
 def evaluate(context: Any, request: dict[str, Any]) -> dict[str, Any]:
@@ -41,8 +54,9 @@ def evaluate(context: Any, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(context: Any, request: dict[str, Any]) -> dict[str, Any]:
-    context.setPositions(request["positions"])
-    context.setVelocitiesToTemperature(request["temperature"], request["seed"])
+    if request["start"]:
+        context.setPositions(request["positions"])
+        context.setVelocitiesToTemperature(request["temperature"], request["seed"])
     total, kinetic = [], []
     start = time.perf_counter()
     for _ in range(request["steps"] // request["every"]):
@@ -58,7 +72,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            key = json.dumps({name: value for name, value in request.items() if name != "positions"})
+            key = json.dumps({name: value for name, value in request.items() if name not in ("positions", "start")})
             if key not in contexts:
                 contexts.clear()
                 contexts[key] = make_context(request)
