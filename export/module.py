@@ -55,13 +55,13 @@ class ExportedModel(nn.Module):
 
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
         """Energy (kJ/mol, float64, differentiable) of `positions` [n_particles, 3] (nm), free or in `box` [3, 3] (rows)."""
-        numbers, neighbors, vectors = self.graph(positions, box)
+        numbers, neighbors, vectors = self.hosted_graph(positions, box)
         return self.model.energies(numbers, neighbors, vectors).sum() * self.kj_per_mol_per_ev
 
     @torch.jit.export
     def energy_and_forces(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The energy of `forward` and the forces (kJ/mol/nm, [n_particles, 3]) in the dtype of `positions`."""
-        numbers, edge_index, vectors = self.graph(positions.detach(), box)
+        numbers, edge_index, vectors = self.hosted_graph(positions.detach(), box)
         vectors = vectors.detach().requires_grad_(True)
         energy = self.model.energies(numbers, edge_index, vectors).sum()
         gradient = torch.autograd.grad([energy], [vectors])[0]
@@ -73,7 +73,7 @@ class ExportedModel(nn.Module):
         return energy.detach() * self.kj_per_mol_per_ev, forces.to(positions.dtype)
 
     @torch.jit.export
-    def graph(self, positions: torch.Tensor, box: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def hosted_graph(self, positions: torch.Tensor, box: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Atomic numbers, edge_index and vectors (Å, in the precision of the weights) of what a host handed over (nm)."""
         self.check(positions, box)
         positions = positions.to(torch.float64) * self.angstrom_per_nm

@@ -109,17 +109,27 @@ def committee_deviation(context: "openmm.Context") -> Deviation:
     import openmm
     from openmm.unit import kilojoule_per_mole, nanometer
 
+    library, spinconv = load_library(), _spinconv_force(context)
+    energy = ctypes.c_double()
+    of_atoms = np.zeros(library.spinconv_n_atoms(int(spinconv.this)))
+    pointer = of_atoms.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+    trouble = library.spinconv_deviation(int(spinconv.this), int(context.this), ctypes.byref(energy), pointer)
+    if trouble is not None:
+        raise openmm.OpenMMException(trouble.decode())
+    return Deviation(energy.value * kilojoule_per_mole, of_atoms * kilojoule_per_mole / nanometer)
+
+
+def model_seconds(context: "openmm.Context") -> float:
+    """Wall time that the model of the SpinConvForce in `context` has taken so far; what OpenMM took is the rest of a run."""
+    return float(load_library().spinconv_model_seconds(int(_spinconv_force(context).this), int(context.this)))
+
+
+def _spinconv_force(context: "openmm.Context") -> "openmm.Force":
     library = load_library()
     forces = [force for force in context.getSystem().getForces() if library.spinconv_n_atoms(int(force.this)) >= 0]
     if len(forces) != 1:
         raise ValueError(f"`context` must have one SpinConvForce in its System, got {len(forces)}")
-    energy = ctypes.c_double()
-    of_atoms = np.zeros(library.spinconv_n_atoms(int(forces[0].this)))
-    pointer = of_atoms.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
-    trouble = library.spinconv_deviation(int(forces[0].this), int(context.this), ctypes.byref(energy), pointer)
-    if trouble is not None:
-        raise openmm.OpenMMException(trouble.decode())
-    return Deviation(energy.value * kilojoule_per_mole, of_atoms * kilojoule_per_mole / nanometer)
+    return forces[0]
 
 
 def numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] | None) -> list[int]:

@@ -41,6 +41,8 @@ def load_library() -> ctypes.CDLL:
     library.spinconv_n_atoms.argtypes = [ctypes.c_void_p]
     library.spinconv_deviation.argtypes = [ctypes.c_void_p, ctypes.c_void_p, pointer_to_double, pointer_to_double]
     library.spinconv_deviation.restype = ctypes.c_char_p
+    library.spinconv_model_seconds.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.spinconv_model_seconds.restype = ctypes.c_double
     return library
 
 

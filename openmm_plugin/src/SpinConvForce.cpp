@@ -31,6 +31,10 @@ CommitteeDeviation SpinConvForce::getDeviationInContext(OpenMM::Context& context
   return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).deviation(getContextImpl(context));
 }
 
+double SpinConvForce::getModelSecondsInContext(OpenMM::Context& context) const {
+  return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).model_seconds();
+}
+
 OpenMM::ForceImpl* SpinConvForce::createImpl() const { return new SpinConvForceImpl(*this); }
 
 }  // namespace spinconv

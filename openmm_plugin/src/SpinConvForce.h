@@ -59,6 +59,9 @@ class SpinConvForce : public OpenMM::Force {
   bool getNonconservative() const { return nonconservative_; }
   void setNonconservative(bool nonconservative) { nonconservative_ = nonconservative; }
 
+  /// Wall time (s) that the models have taken in a Context since it was made. Throws OpenMMException.
+  double getModelSecondsInContext(OpenMM::Context& context) const;
+
   /// Evaluates every model at the current positions of a Context made of a System with this force. Throws OpenMMException.
   CommitteeDeviation getDeviationInContext(OpenMM::Context& context) const;
 

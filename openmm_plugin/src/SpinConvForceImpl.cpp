@@ -6,6 +6,7 @@
 #include <openmm/internal/ContextImpl.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <set>
@@ -193,7 +194,9 @@ Graph SpinConvForceImpl::graph() const {
 void SpinConvForceImpl::evaluate(bool with_forces) {
   Request request;
   request.gradients = with_forces;
+  const auto begin = std::chrono::steady_clock::now();
   for (size_t m = 0; m < models_.size(); ++m) models_[m].evaluate(graph(), request, results_[m]);
+  model_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (models_.size() > 1) average(results_, mean_);
   if (with_forces) {
     sum_forces(result(), forces_);

@@ -26,6 +26,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
   std::vector<std::pair<int, int>> getBondedParticles() const override { return owner_.getBonds(); }
   CommitteeDeviation deviation(OpenMM::ContextImpl& context);
+  double model_seconds() const { return model_seconds_; }
 
  private:
   void check_particles(int n_particles) const;
@@ -54,6 +55,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   std::unique_ptr<NeighborList> neighbors_;
   std::vector<Point> positions_;   // Å
   std::vector<Point> forces_;      // eV/Å
+  double model_seconds_ = 0.0;
   std::vector<Result> results_;    // one a model
   Result mean_;                    // used when there are several
 };

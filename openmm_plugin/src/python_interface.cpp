@@ -29,4 +29,13 @@ const char* spinconv_deviation(OpenMM::Force* force, OpenMM::Context* context, d
   }
 }
 
+/// Wall time (s) that the models of a SpinConvForce have taken in a Context; negative where it has no such Context.
+double spinconv_model_seconds(OpenMM::Force* force, OpenMM::Context* context) {
+  try {
+    return dynamic_cast<spinconv::SpinConvForce&>(*force).getModelSecondsInContext(*context);
+  } catch (const std::exception&) {
+    return -1.0;
+  }
+}
+
 }  // extern "C"
