@@ -62,7 +62,8 @@ class Tolerance(NamedTuple):
 
     def in_words(self) -> str:
         """A line for the foot of the table."""
-        return f"tolerance: energy {self.energy:.0e} eV/atom, forces {self.forces:.0e} eV/Å, virial {self.virial:.0e} eV/atom, relative {self.relative:.0e}"
+        relative = f"relative {self.relative:.0e}"
+        return f"tolerance: energy {self.energy:.0e} eV/atom, forces {self.forces:.0e} eV/Å, virial {self.virial:.0e} eV/atom, {relative}"
 
 
 # float64: issue 2's figures, a thousand times what rounding leaves. float32: some hundred roundings of 1e-7 of forces of 10 eV/Å.

@@ -1,6 +1,7 @@
 """The command `spinconv`: export, info, check, evaluate, and what other packages register in the group "spinconv.commands"."""
 
 import json
+import os
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 ModelPath = Annotated[Path, typer.Argument(help="A model file written by `spinconv export`.", show_default=False)]
 

