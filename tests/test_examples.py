@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,21 @@ def run(*command: object) -> str:
 @needs_openmm
 def test_ethanol_in_openmm() -> None:
     assert "drift" in run("examples/openmm/ethanol_nve.py", SHIPPED_MODEL, 0.05)
+
+
+@needs_model
+@needs_openmm
+@pytest.mark.skipif(importlib.util.find_spec("openmmml") is None, reason="openmm-ml is not installed")
+def test_ethanol_in_water(tmp_path: Path) -> None:
+    script = "examples/openmm/ethanol_in_water/ethanol_in_water.py"
+    said = run(script, "--picoseconds", 0.5, "--box", 2.0, "--output", tmp_path)
+    assert "9 atoms by" in said
+    density = float(re.search(r"second half: [\d.]+ K, ([\d.]+) g/mL", said)[1])
+    assert 0.85 < density < 1.1, said  # a small box, hardly equilibrated: water it is
+    lengths = {name: float(length) for name, length in re.findall(r"([COH]-[COH]) ([\d.]+) Å", said)}
+    assert lengths == pytest.approx({"C-C": 1.52, "C-O": 1.43, "O-H": 0.98}, abs=0.08)
+    assert (tmp_path / "npt.png").stat().st_size > 10_000
+    assert (tmp_path / "last.pdb").exists()
 
 
 @needs_model
