@@ -10,7 +10,7 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 
 from spinconv.export.module import ExportedModel, ExportedModelWithForces
-from spinconv.export.reader import eager_model, read_model
+from spinconv.export.reader import check_is_conservative, eager_model, read_model
 from spinconv.export.writer import DTYPES, save_atomically
 from spinconv.potential import ModelConfig
 
@@ -36,6 +36,7 @@ def bind_model(
     Raises ValueError for what does not fit together, FileNotFoundError; an existing file is replaced only once the new one is complete.
     """
     file = read_model(model, "float64")
+    check_is_conservative(file, model)
     numbers = [int(number) for number in numbers]
     indices = None if particles is None else [int(particle) for particle in particles]
     check_atoms(numbers, indices, n_particles, file.metadata["elements"])

@@ -59,6 +59,14 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     return ModelFile(module.to(precision).eval(), metadata, precision)
 
 
+def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], nonconservative: bool = False) -> None:
+    """Raises ValueError for a model whose forces are not the gradient of its energy, unless it was asked for by name."""
+    if not file.metadata["conservative"] and not nonconservative:
+        raise ValueError(
+            f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"
+        )
+
+
 def eager_model(file: ModelFile) -> HarmonicSpinConv:
     """The network in a model file as plain PyTorch, in float64."""
     metadata = file.metadata

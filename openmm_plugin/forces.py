@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from spinconv.export.bind import check_atoms
-from spinconv.export.reader import read_model
+from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.openmm_plugin.library import load_library
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def force(
     else:
         numbers = [int(number) for number in topology_or_numbers]
     for path in models:
-        check_atoms(numbers, indices, None, read_model(path, precision).metadata["elements"])
+        file = read_model(path, precision)
+        check_is_conservative(file, path, nonconservative)
+        check_atoms(numbers, indices, None, file.metadata["elements"])
 
     node = ElementTree.Element("Force", type="SpinConvForce", version=str(XML_VERSION), name="SpinConvForce", forceGroup="0")
     node.attrib |= {"usesPeriodic": str(int(bool(periodic))), "precision": precision or "", "device": device}

@@ -10,7 +10,7 @@ import vesin
 
 from spinconv.export.bind import check_atoms
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
-from spinconv.export.reader import read_model
+from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.potential import Graph, energy_and_forces
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def python_force(
 
     indices = None if particles is None else [int(particle) for particle in particles]
     evaluation = Evaluation(os.path.abspath(model), [int(number) for number in numbers], bool(periodic), precision, device)
+    check_is_conservative(evaluation.model, model)
     check_atoms(evaluation.numbers, indices, None, evaluation.model.metadata["elements"])
     python = openmm.PythonForce(evaluation)
     python.setName("SpinConvForce")

@@ -13,10 +13,13 @@ from structures import ethanol
 
 from models import ELEMENTS, random_model
 from spinconv.export import export_model
+from spinconv.export.bind import bind_model
 from spinconv.export.engines import EngineUnavailable
+from spinconv.export.writer import METADATA_FILE
 from spinconv.openmm_plugin import force
 from spinconv.openmm_plugin import library as library_module
 from spinconv.openmm_plugin.library import check_minor_version, load_library
+from spinconv.openmm_plugin.python_force import python_force
 from spinconv.potential import ModelConfig
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
@@ -70,6 +73,69 @@ def test_a_topology_atom_without_element_or_beyond_its_end_is_refused(model_file
 def test_an_unknown_precision_is_refused(model_file: Path) -> None:
     with pytest.raises(ValueError, match="`dtype` must be one of float32, float64, got 'half'"):
         force(model_file, [1], precision="half")
+
+
+@pytest.fixture
+def direct_forces_file(model_file: Path, tmp_path: Path) -> Path:
+    """A file that says of itself that its forces are not the gradient of its energy."""
+    extra = {METADATA_FILE: ""}
+    module = torch.jit.load(model_file, _extra_files=extra)
+    module.conservative = False
+    metadata = {**json.loads(extra[METADATA_FILE]), "conservative": False}
+    torch.jit.save(module, tmp_path / "direct.pt", _extra_files={METADATA_FILE: json.dumps(metadata)})
+    return tmp_path / "direct.pt"
+
+
+def test_direct_forces_are_refused_by_every_door(direct_forces_file: Path, tmp_path: Path, mm: SimpleNamespace) -> None:
+    atoms = ethanol()
+    words = "are not the gradient of its energy, which will not be conserved; say nonconservative=True"
+    with pytest.raises(ValueError, match=words):
+        force(direct_forces_file, atoms.numbers)
+    with pytest.raises(ValueError, match=words):
+        python_force(direct_forces_file, atoms.numbers)
+    with pytest.raises(ValueError, match=words):
+        bind_model(direct_forces_file, tmp_path / "bound.pt", atoms.numbers)
+    # asked for by name it comes as far as the C++ side, which has none to run yet
+    asked_for = force(direct_forces_file, atoms.numbers, nonconservative=True)
+    xml = openmm.XmlSerializer.serialize(asked_for)
+    with pytest.raises(openmm.OpenMMException, match="this version of spinconv runs only models whose are"):
+        mm.context(mm.system(atoms, asked_for), atoms)
+    not_asked_for = openmm.XmlSerializer.deserialize(xml.replace('nonconservative="1"', 'nonconservative="0"'))
+    with pytest.raises(openmm.OpenMMException, match="which will not be conserved"):
+        mm.context(mm.system(atoms, not_asked_for), atoms)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"threads": -1}, "`threads` must be 0 (as many as torch has) or more, got -1"),
+        ({"skin": -0.1}, "`skin` must be 0 or a length (nm), got -0.1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(options: dict[str, float], words: str, model_file: Path) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        force(model_file, [1], **options)
+
+
+def test_a_device_that_is_not_there_or_unknown_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
+    atoms = ethanol()
+    with pytest.raises(openmm.OpenMMException, match="`device` must be auto, cpu, cuda or cuda:<index>, got gpu"):
+        mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="gpu")), atoms)
+    energies = [mm.read(mm.context(mm.system(atoms, force(model_file, atoms.numbers, device=name)), atoms))[0] for name in ("auto", "cpu")]
+    assert energies[0] == pytest.approx(energies[1], rel=1e-12)
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    with pytest.raises(openmm.OpenMMException, match="`device` is cuda, but this torch finds no CUDA device; use cpu"):
+        mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="cuda")), atoms)
+
+
+def test_a_committee_of_nobody_and_one_with_a_stranger_are_refused(model_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`model` must be a model file or several, got an empty list"):
+        force([], [1])
+    fields = {"channels": 8, "n_blocks": 1}
+    export_model(random_model((1, 6), **fields), ModelConfig((1, 6), **fields), tmp_path / "other.pt")
+    with pytest.raises(ValueError, match=re.escape("elements that the model knows (H, C), got O for particle 1")):
+        force([model_file, tmp_path / "other.pt"], [1, 8])
 
 
 # ---- in OpenMM, when a Context is made or computes
