@@ -255,3 +255,37 @@ def test_the_shipped_file_has_the_same_digits_in_other_versions_of_torch(variabl
     assert here[0] != there[0], "the same torch twice"
     assert there[1] == pytest.approx(here[1], rel=1e-14)
     np.testing.assert_allclose(there[2], here[2], rtol=0, atol=1e-9)  # kJ/mol/nm, of some thousands
+
+
+@needs_model
+def test_the_two_changed_lines_of_the_manual_run(tmp_path: Path, host: Host, mm: SimpleNamespace) -> None:
+    # docs/openmm.md: the command, then the lines as they stand, in a script of a TorchForce user
+    text = (SHIPPED_MODEL.parent.parent.parent / "docs" / "openmm.md").read_text()
+    block = re.search(r"^    from openmmtorch import TorchForce\n(?:    .*\n)+", text, re.MULTILINE)
+    assert block is not None
+    assert "    spinconv bind model.pt system.pdb -o system.pt\n" in text
+    atoms = water_box()
+    write(tmp_path / "system.pdb", atoms, mm)
+    assert run("bind", WATER, tmp_path / "system.pdb", "-o", tmp_path / "system.pt", "--dtype", "float64")[0] == 0
+    script = f"""
+from openmm import Context, LangevinMiddleIntegrator, Platform, System
+from openmm.app import PDBFile
+pdb = PDBFile("system.pdb")
+system = System()
+system.setDefaultPeriodicBoxVectors(*pdb.topology.getPeriodicBoxVectors())
+for atom in pdb.topology.atoms():
+    system.addParticle(atom.element.mass)
+{re.sub("^    ", "", block[0], flags=re.MULTILINE)}
+context = Context(system, LangevinMiddleIntegrator(300, 1, 0.0005), Platform.getPlatformByName("CPU"))
+context.setPositions(pdb.positions)
+print("ENERGY", context.getState(energy=True).getPotentialEnergy()._value)
+context.getIntegrator().step(3)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [python_with_torchforce(), "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    atoms.positions = atoms.positions.round(3)  # as a PDB file has them
+    exact = with_calculator(atoms, SpinConvCalculator(WATER, dtype="float64")).get_potential_energy() * KJ_PER_MOL_PER_EV
+    assert float(re.search(r"ENERGY (\S+)", done.stdout)[1]) == pytest.approx(exact, rel=1e-9)
