@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -153,9 +154,17 @@ def lammps_nve(
 
 
 def openmm_nve(
-    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
+    system: Molecules,
+    model: Path,
+    dtype: str,
+    timestep: float,
+    picoseconds: float,
+    temperature: float,
+    advance: Advance,
+    platform: str = "Reference",
+    properties: dict[str, str] | None = None,
 ) -> Run:
-    """SpinConvForce on the Reference platform (double precision around the model) with a velocity Verlet integrator."""
+    """SpinConvForce with a velocity Verlet integrator; the Reference platform is in double precision around the model."""
     import openmm
 
     from spinconv.openmm_plugin import force
@@ -169,7 +178,7 @@ def openmm_nve(
         openmm_system.setDefaultPeriodicBoxVectors(*(atoms.cell.array / 10))
     openmm_system.addForce(force(model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=dtype))
     integrator = velocity_verlet(timestep / 1000)
-    context = openmm.Context(openmm_system, integrator, openmm.Platform.getPlatformByName("Reference"))
+    context = openmm.Context(openmm_system, integrator, openmm.Platform.getPlatformByName(platform), properties or {})
     context.setPositions(atoms.positions / 10)
     context.setVelocitiesToTemperature(temperature, 1)
     began = time.perf_counter()
@@ -181,7 +190,16 @@ def openmm_nve(
         kinetic.append(state.getKineticEnergy()._value)
         total.append(state.getPotentialEnergy()._value + kinetic[-1])
         advance(step / steps)
-    return _openmm_run("OpenMM", atoms, dtype, timestep, every, total, kinetic, time.perf_counter() - began)
+    return _openmm_run(
+        "OpenMM" if platform == "Reference" else f"OpenMM {platform}",
+        atoms,
+        dtype,
+        timestep,
+        every,
+        total,
+        kinetic,
+        time.perf_counter() - began,
+    )
 
 
 def torchforce_nve(
@@ -230,7 +248,12 @@ def _numbers(line: str) -> list[float]:
         return []
 
 
-ENGINES = {"lammps": lammps_nve, "openmm": openmm_nve, "torchforce": torchforce_nve}
+ENGINES = {
+    "lammps": lammps_nve,
+    "openmm": openmm_nve,
+    "opencl-mixed": partial(openmm_nve, platform="OpenCL", properties={"Precision": "mixed"}),
+    "torchforce": torchforce_nve,
+}
 
 
 def _runs(
@@ -299,7 +322,9 @@ def _plot(runs: list[Run], path: Path) -> None:
 def main(
     system: Annotated[str, typer.Option(help="ethanol (9 atoms) or water (192).")] = "ethanol",
     model: Annotated[Path | None, typer.Option(help="Model file that knows its elements (default: the shipped one).")] = None,
-    engine: Annotated[list[str] | None, typer.Option(help="lammps, openmm, torchforce; several times (default: lammps, openmm).")] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="lammps, openmm, opencl-mixed, torchforce; several times (default: lammps, openmm).")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="0.5 fs and float32 only.")] = False,
     precision: Annotated[list[str] | None, typer.Option(help="float32, float64 (default: both).")] = None,
     timestep: Annotated[list[float] | None, typer.Option(help="fs (default: 0.5 and 0.25).")] = None,
