@@ -454,3 +454,28 @@ def test_every_barostat_changes_the_box_and_keeps_forces_right(name: str, model_
     after.positions = state.getPositions(asNumpy=True).value_in_unit(openmm.unit.angstrom)
     assert np.abs(after.cell.array - atoms.cell.array).max() > 1e-4, "no move was accepted"
     np.testing.assert_allclose(mm.read(context)[1], with_calculator(after, SpinConvCalculator(model_file)).get_forces(), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("platform", ["Reference", "OpenCL"])
+def test_bonds_of_a_topology_keep_molecules_whole_under_a_barostat(platform: str, model_file: Path, mm: SimpleNamespace) -> None:
+    atoms = water_box()
+    topology = mm.topology(atoms)
+    sites = list(topology.atoms())
+    for oxygen in range(0, len(atoms), 3):
+        topology.addBond(sites[oxygen], sites[oxygen + 1])
+        topology.addBond(sites[oxygen], sites[oxygen + 2])
+    bonded, loose = force(model_file, topology), force(model_file, atoms.numbers, periodic=True)
+    assert len(mm.context(mm.system(atoms, loose), atoms, platform).getMolecules()) == len(atoms)
+    barostat = openmm.MonteCarloBarostat(1.0, 300.0, 1)
+    barostat.setRandomNumberSeed(1)
+    integrator = openmm.LangevinMiddleIntegrator(300.0, 1.0, 1e-9)  # all that moves is the box
+    context = mm.context(mm.system(atoms, copy.deepcopy(bonded), barostat), atoms, platform, integrator)
+    assert [len(molecule) for molecule in context.getMolecules()] == [3] * (len(atoms) // 3)
+    integrator.step(30)
+    state = context.getState(positions=True)
+    assert state.getPeriodicBoxVolume()._value != pytest.approx(atoms.get_volume() / 1000, rel=1e-4), "no move was accepted"
+    after = state.getPositions(asNumpy=True).value_in_unit(openmm.unit.angstrom)
+    for oxygen in range(0, len(atoms), 3):
+        for hydrogen in (oxygen + 1, oxygen + 2):
+            length = np.linalg.norm(atoms.positions[hydrogen] - atoms.positions[oxygen])
+            assert np.linalg.norm(after[hydrogen] - after[oxygen]) == pytest.approx(length, abs=1e-5)
