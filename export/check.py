@@ -148,10 +148,10 @@ def _of_forward(path: str, atoms: ase.Atoms, precision: torch.dtype) -> EngineRe
         raise EngineUnavailable("positions and a box, or none: nothing periodic in one or two directions")
     module = torch.jit.load(path).to(precision)
     module.numbers = torch.tensor(atoms.numbers, dtype=torch.int64)
-    module.atoms = torch.zeros(0, dtype=torch.int64)
-    positions = torch.tensor(atoms.positions / ANGSTROM_PER_NM, requires_grad=True)
-    energy = module.energy_and_forces(positions, torch.tensor(atoms.cell.array / ANGSTROM_PER_NM) if atoms.pbc.all() else None)
-    return EngineResult(float(energy[0]) / KJ_PER_MOL_PER_EV, energy[1].detach().numpy() / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM), None)
+    module.atoms, module.n_particles, module.boundary = torch.zeros(0, dtype=torch.int64), 0, ""  # a file may be bound to others
+    box = torch.tensor(atoms.cell.array / ANGSTROM_PER_NM) if atoms.pbc.all() else None
+    energy, forces = module.energy_and_forces(torch.tensor(atoms.positions / ANGSTROM_PER_NM), box)
+    return EngineResult(float(energy) / KJ_PER_MOL_PER_EV, forces.numpy() / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM), None)
 
 
 def _of_calculator(atoms: ase.Atoms, calculator: SpinConvCalculator) -> EngineResult:

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from models import SHIPPED_MODEL
 from spinconv.export import SpinConvCalculator
 from spinconv.export.bind import bind_model
+from spinconv.export.check import TOLERANCES, compare
 from spinconv.export.cli import app
 from spinconv.export.engines import EngineUnavailable
 from spinconv.export.module import KJ_PER_MOL_PER_EV
@@ -86,6 +87,13 @@ def test_a_bound_file_is_a_model_file_still(model_file: Path, tmp_path: Path) ->
     assert read_model(tmp_path / "bound.pt").metadata == metadata
     energies = [with_calculator(atoms, SpinConvCalculator(path)).get_potential_energy() for path in (model_file, tmp_path / "bound.pt")]
     assert energies[0] == energies[1]
+
+
+def test_a_bound_file_can_be_checked(model_file: Path, tmp_path: Path) -> None:
+    bind_model(model_file, tmp_path / "bound.pt", [6, 8], particles=[3, 4], n_particles=7, periodic=True)
+    rows = [row for row in compare(tmp_path / "bound.pt", engines={}) if row.engine == "forward"]
+    assert len(rows) == 3
+    assert all(TOLERANCES["float64"].holds_for(row) for row in rows)
 
 
 def test_atoms_are_chosen_by_index_or_residue(model_file: Path, tmp_path: Path, mm: SimpleNamespace) -> None:
