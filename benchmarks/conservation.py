@@ -32,10 +32,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from spinconv.export.module import KJ_PER_MOL_PER_EV
+
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "lammps"
 MODELS = ROOT / "models"
-KJ_PER_MOL_IN_EV = 1 / 96.4853321233100184  # CODATA 2018 (exact): N_A e / 1000
 SAMPLES_PER_PS = 200
 
 console = Console(soft_wrap=True, width=110 if not sys.stdout.isatty() else None)
@@ -168,15 +169,11 @@ def openmm_nve(
     import openmm
 
     from spinconv.openmm_plugin import force
+    from spinconv.openmm_plugin.engine import system_of
     from spinconv.openmm_plugin.torchforce_host import velocity_verlet
 
     atoms = system.atoms()
-    openmm_system = openmm.System()
-    for mass in atoms.get_masses():
-        openmm_system.addParticle(mass)
-    if atoms.pbc.all():
-        openmm_system.setDefaultPeriodicBoxVectors(*(atoms.cell.array / 10))
-    openmm_system.addForce(force(model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=dtype))
+    openmm_system = system_of(atoms, force(model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=dtype))
     integrator = velocity_verlet(timestep / 1000)
     context = openmm.Context(openmm_system, integrator, openmm.Platform.getPlatformByName(platform), properties or {})
     context.setPositions(atoms.positions / 10)
@@ -207,7 +204,7 @@ def torchforce_nve(
 ) -> Run:
     """A real TorchForce on the Reference platform with a bound file, in its own environment."""
     from spinconv.export.bind import bind_model
-    from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce
+    from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce, request_of
 
     atoms = system.atoms()
     steps, every = _steps(timestep, picoseconds)
@@ -217,8 +214,7 @@ def torchforce_nve(
         parts = max(1, steps // (20 * every))
         for part in range(0, steps, parts * every):
             answer = host_of(python_with_torchforce()).ask(
-                file=str(Path(folder, "bound.pt")), positions=(atoms.positions / 10).tolist(), masses=atoms.get_masses().tolist(),
-                box=(atoms.cell.array / 10).tolist() if atoms.pbc.all() else None, start=part == 0, timestep=timestep / 1000,
+                file=str(Path(folder, "bound.pt")), **request_of(atoms), start=part == 0, timestep=timestep / 1000,
                 steps=min(parts * every, steps - part), every=every, temperature=temperature, seed=1,
             )  # fmt: skip
             total += answer["total"]
@@ -232,8 +228,8 @@ def _openmm_run(
     engine: str, atoms: ase.Atoms, dtype: str, timestep: float, every: int, total: list[float], kinetic: list[float], seconds: float
 ) -> Run:
     times = np.arange(1, len(total) + 1) * every * timestep / 1000
-    mean = float(np.mean(kinetic)) * KJ_PER_MOL_IN_EV * 2 / (3 * len(atoms) - 3) / 8.617333262e-5
-    return Run(engine, dtype, timestep, times, np.array(total) * KJ_PER_MOL_IN_EV, len(atoms), mean, seconds)
+    mean = float(np.mean(kinetic)) / KJ_PER_MOL_PER_EV * 2 / (3 * len(atoms) - 3) / 8.617333262e-5
+    return Run(engine, dtype, timestep, times, np.array(total) / KJ_PER_MOL_PER_EV, len(atoms), mean, seconds)
 
 
 def _steps(timestep: float, picoseconds: float) -> tuple[int, int]:

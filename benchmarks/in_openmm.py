@@ -17,41 +17,25 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import ase
-import ase.io
 import openmm
 import torch
 import typer
 import vesin
+from conservation import SYSTEMS  # beside this file
 from rich.console import Console
 from rich.table import Table
 
 from spinconv.export.bind import bind_model
 from spinconv.export.engines import EngineUnavailable
 from spinconv.openmm_plugin import force
+from spinconv.openmm_plugin.engine import system_of
 from spinconv.openmm_plugin.forces import model_seconds
 from spinconv.openmm_plugin.python_force import python_force
-from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce
+from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce, request_of
 
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT / "examples" / "lammps"
-WATER_MODEL, ETHANOL_MODEL = (ROOT / "models" / name / "model.pt" for name in ("water", "ethanol"))
+WATER_MODEL = SYSTEMS["water"].model
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
-
-
-def water(repeat: int = 1) -> ase.Atoms:
-    """64 molecules at the density of the liquid, repeated along each axis."""
-    atoms = ase.io.read(EXAMPLES / "water_nvt" / "data.water", format="lammps-data", Z_of_type={1: 1, 2: 8}, atom_style="atomic")
-    atoms.pbc = True
-    return atoms.repeat(repeat)
-
-
-def ethanol() -> ase.Atoms:
-    """One molecule, free."""
-    file = EXAMPLES / "ethanol_nve" / "data.ethanol"
-    atoms = ase.io.read(file, format="lammps-data", Z_of_type={1: 1, 2: 6, 3: 8}, atom_style="atomic")
-    atoms.pbc = False
-    return atoms
 
 
 def langevin() -> openmm.Integrator:
@@ -63,13 +47,9 @@ def context_of(
     atoms: ase.Atoms, spinconv: openmm.Force, platform: str = "Reference", integrator: openmm.Integrator | None = None
 ) -> openmm.Context:
     """At 300 K; leapfrog unless an integrator is given."""
-    system = openmm.System()
-    for mass in atoms.get_masses():
-        system.addParticle(mass)
-    if atoms.pbc.all():
-        system.setDefaultPeriodicBoxVectors(*(atoms.cell.array / 10))
-    system.addForce(spinconv)
-    context = openmm.Context(system, integrator or openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName(platform))
+    context = openmm.Context(
+        system_of(atoms, spinconv), integrator or openmm.VerletIntegrator(0.0005), openmm.Platform.getPlatformByName(platform)
+    )
     context.setPositions(atoms.positions / 10)
     context.setVelocitiesToTemperature(300, 1)
     return context
@@ -94,7 +74,7 @@ def overhead(steps: Annotated[int, typer.Option(help="Steps to time.")] = 60) ->
         table.add_column(column, justify="right")
     for index in range(openmm.Platform.getNumPlatforms()):
         platform = openmm.Platform.getPlatform(index).getName()
-        atoms = water()
+        atoms = SYSTEMS["water"].atoms()
         context = context_of(atoms, force(WATER_MODEL, atoms.numbers, periodic=True, threads=1), platform)
         inside, outside = [], []
         for _ in range(5 + steps):
@@ -112,7 +92,7 @@ def overhead(steps: Annotated[int, typer.Option(help="Steps to time.")] = 60) ->
 @app.command()
 def energy(times: Annotated[int, typer.Option(help="Evaluations to time.")] = 30) -> None:
     """192-atom water: what a barostat's trial costs against a step."""
-    atoms = water()
+    atoms = SYSTEMS["water"].atoms()
     # a leapfrog integrator would want forces for every energy
     context = context_of(atoms, force(WATER_MODEL, atoms.numbers, periodic=True, threads=1), integrator=langevin())
     both = median_ms(lambda: context.getState(energy=True, forces=True), times)
@@ -126,7 +106,8 @@ def doors(steps: Annotated[int, typer.Option(help="Steps to time.")] = 60) -> No
     table = Table(title="a step, float32, Reference platform (ms, medians)")
     for column in ("system", "SpinConvForce", "PythonForce", "TorchForce"):
         table.add_column(column, justify="right")
-    for name, model, atoms in (("ethanol, 9 atoms", ETHANOL_MODEL, ethanol()), ("water, 192 atoms", WATER_MODEL, water())):
+    for name, system in (("ethanol, 9 atoms", "ethanol"), ("water, 192 atoms", "water")):
+        model, atoms = SYSTEMS[system].model, SYSTEMS[system].atoms()
         periodic = bool(atoms.pbc.all())
         contexts = [
             context_of(atoms, force(model, atoms.numbers, periodic=periodic, threads=1)),
@@ -148,9 +129,7 @@ def torch_force_step(model: Path, atoms: ase.Atoms, steps: int) -> str:
         bind_model(model, Path(folder, "bound.pt"), atoms.numbers, periodic=bool(atoms.pbc.all()))
         run = {
             "file": str(Path(folder, "bound.pt")),
-            "positions": (atoms.positions / 10).tolist(),
-            "masses": atoms.get_masses().tolist(),
-            "box": (atoms.cell.array / 10).tolist() if atoms.pbc.all() else None,
+            **request_of(atoms),
             "timestep": 0.0005, "steps": 10, "every": 10, "temperature": 300, "seed": 1,
         }  # fmt: skip
         # ten steps at a time, 11 evaluations: between two requests the energy was asked for, and forces are computed anew
@@ -166,7 +145,7 @@ def neighbors(times: Annotated[int, typer.Option(help="Evaluations to time.")] =
     for column in ("atoms", "list in the file", "vesin", "energy and forces", "share of the list", "vesin would have"):
         table.add_column(column, justify="right")
     for n_atoms, repeat in ((99, 1), (999, 2), (9999, 4)):
-        atoms = cut(water(repeat), n_atoms)
+        atoms = cut(SYSTEMS["water"].atoms().repeat(repeat), n_atoms)
         module = torch.jit.load(WATER_MODEL).to(torch.float32)
         module.numbers = torch.tensor(atoms.numbers)
         positions, box = torch.tensor(atoms.positions / 10), torch.tensor(atoms.cell.array / 10)

@@ -1,17 +1,15 @@
 """The command `spinconv`: export, info, check, evaluate, and what other packages register in the group "spinconv.commands"."""
 
 import json
-import os
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spinconv.export.console import console, errors_in_words
 from spinconv.export.evaluate import evaluate
 
 app = typer.Typer(
@@ -20,7 +18,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 ModelPath = Annotated[Path, typer.Argument(help="A model file written by `spinconv export`.", show_default=False)]
 
@@ -39,7 +36,7 @@ def export(
     from spinconv.potential import ModelConfig
     from spinconv.potential.training.checkpoint import load_checkpoint
 
-    with _errors_in_words():
+    with errors_in_words():
         model, metadata = load_checkpoint(checkpoint)
         config = ModelConfig.from_dict(metadata["config"])
         export_model(model, config, output, dtype=dtype, training=metadata["training"], name=name, licence=licence)
@@ -55,7 +52,7 @@ def info(
     """Tell what a model file is: elements, cutoff, units, training data and errors, licence, versions."""
     from spinconv.export.reader import read_model
 
-    with _errors_in_words():
+    with errors_in_words():
         metadata = read_model(model).metadata
     if as_json:
         print(json.dumps(metadata, indent=2))
@@ -84,7 +81,7 @@ def check(
     from spinconv.export.check import TOLERANCES, compare
     from spinconv.export.engines import installed_engines, parallel_engines
 
-    with _errors_in_words():
+    with errors_in_words():
         if ranks != 1 and not lammps:
             raise ValueError(f"`--ranks` are of LAMMPS: say `--lammps --ranks {ranks}`")
         if everything and lammps:
@@ -121,18 +118,6 @@ def _in_words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return str(value)
-
-
-class _errors_in_words:  # noqa: N801  (used like a function)
-    """Turns what a user can cause into one line and exit code 1."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, ValueError | OSError):
-            console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-            raise typer.Exit(1) from None
 
 
 app.command()(evaluate)

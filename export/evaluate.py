@@ -7,9 +7,9 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 from ase.data import atomic_numbers
-from rich.console import Console
 from rich.markup import escape
 
+from spinconv.export.console import console, errors_in_words
 from spinconv.export.reader import read_model
 from spinconv.export.writer import DTYPES, METADATA_FILE
 from spinconv.potential.training.checkpoint import load_checkpoint
@@ -41,8 +41,7 @@ def evaluate(
     stress_key: Annotated[str, typer.Option(help="Name of the stress in the data.")] = "stress",
 ) -> None:
     """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress."""
-    console = Console(soft_wrap=True)
-    try:
+    with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
             if unit is not None and unit not in known:
                 raise ValueError(f"`{option}` must be one of {', '.join(known)}, got {unit!r}")
@@ -50,9 +49,6 @@ def evaluate(
         file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key), forces_needed=False)
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
         result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device)
-    except (ValueError, OSError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
     if plot is not None:
         draw_parity(plot, result, f"{model.name} on {data.name}")
     if as_json:

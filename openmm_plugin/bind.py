@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from spinconv.export.bind import bind_model
-
-console = Console(soft_wrap=True)
+from spinconv.export.console import console, errors_in_words
 
 
 class Particles(NamedTuple):
@@ -40,7 +38,7 @@ def bind(
     outputs_forces: Annotated[bool, typer.Option("--forces", help="For TorchForce.setOutputsForces(True).")] = False,
 ) -> None:
     """Write a file for OpenMM's TorchForce: the model, and the atoms it is to act on."""
-    try:
+    with errors_in_words():
         particles = read_particles(structure)
         chosen = select(atoms, particles)
         has_box = particles.periodic if periodic is None else periodic
@@ -55,9 +53,6 @@ def bind(
             dtype=dtype,
             outputs_forces=outputs_forces,
         )
-    except (ValueError, OSError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
     what = f"{len(numbers)} of {len(particles.numbers)} particles" if chosen is not None else f"{len(numbers)} atoms"
     lines = [f"force = TorchForce({str(output)!r})"]
     if has_box:

@@ -1,13 +1,17 @@
 """OpenMM as one of the engines that `spinconv check` compares."""
 
+from typing import TYPE_CHECKING
+
 import ase
 import numpy as np
 
 from spinconv.export.engines import EngineResult, EngineUnavailable
-from spinconv.export.module import KJ_PER_MOL_PER_EV
+from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.forces import force
 
-NM_PER_ANGSTROM = 0.1
+if TYPE_CHECKING:
+    import openmm
+
 NO_SLABS = "OpenMM knows free systems and boxes periodic in three directions, none periodic in one or two"
 
 
@@ -21,19 +25,39 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     spinconv_force = force(model_path, atoms.numbers.tolist(), periodic=bool(atoms.pbc.all()), precision=dtype)
     import openmm
 
-    system = openmm.System()
-    for mass in atoms.get_masses():
-        system.addParticle(mass)
-    system.addForce(spinconv_force)
-    cell, rotation = reduced_cell(atoms.cell.array) if atoms.pbc.all() else (None, np.eye(3))
-    if cell is not None:
-        system.setDefaultPeriodicBoxVectors(*(cell * NM_PER_ANGSTROM))
+    turned, rotation = as_openmm_has_it(atoms)
+    system = system_of(turned, spinconv_force)
     context = openmm.Context(system, openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
-    context.setPositions(atoms.positions @ rotation.T * NM_PER_ANGSTROM)
+    context.setPositions(turned.positions / ANGSTROM_PER_NM)
     state = context.getState(energy=True, forces=True)
     energy = state.getPotentialEnergy().value_in_unit(openmm.unit.kilojoule_per_mole)
     forces = state.getForces(asNumpy=True).value_in_unit(openmm.unit.kilojoule_per_mole / openmm.unit.nanometer)
-    return EngineResult(energy / KJ_PER_MOL_PER_EV, forces @ rotation * (NM_PER_ANGSTROM / KJ_PER_MOL_PER_EV), None)
+    return EngineResult(energy / KJ_PER_MOL_PER_EV, forces @ rotation / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM), None)
+
+
+def system_of(atoms: ase.Atoms, *forces: "openmm.Force") -> "openmm.System":
+    """A System with the masses of `atoms`, their cell, which must be as OpenMM wants it, and `forces`."""
+    import openmm
+
+    system = openmm.System()
+    for mass in atoms.get_masses():
+        system.addParticle(mass)
+    if atoms.pbc.all():
+        system.setDefaultPeriodicBoxVectors(*(atoms.cell.array / ANGSTROM_PER_NM))
+    for each in forces:
+        system.addForce(each)
+    return system
+
+
+def as_openmm_has_it(atoms: ase.Atoms) -> tuple[ase.Atoms, np.ndarray]:
+    """The same atoms with their cell in OpenMM's reduced form, and the rotation that was done; see `reduced_cell`."""
+    if not atoms.pbc.all():
+        return atoms, np.eye(3)
+    cell, rotation = reduced_cell(atoms.cell.array)
+    turned = atoms.copy()
+    turned.set_cell(cell)
+    turned.set_positions(atoms.positions @ rotation.T, apply_constraint=False)
+    return turned, rotation
 
 
 def reduced_cell(cell: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ import numpy as np
 from spinconv.export.bind import bind_model
 from spinconv.export.engines import EngineResult, EngineUnavailable
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
-from spinconv.openmm_plugin.engine import NO_SLABS, reduced_cell
+from spinconv.openmm_plugin.engine import NO_SLABS, as_openmm_has_it
 
 PYTHON_VARIABLE = "SPINCONV_TORCHFORCE_PYTHON"
 
@@ -31,18 +31,22 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     if atoms.pbc.any() and not atoms.pbc.all():
         raise EngineUnavailable(NO_SLABS)
     host = host_of(python_with_torchforce())
-    cell, rotation = reduced_cell(atoms.cell.array) if atoms.pbc.all() else (None, np.eye(3))
+    turned, rotation = as_openmm_has_it(atoms)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "bound.pt"
-        bind_model(model_path, file, atoms.numbers.tolist(), periodic=cell is not None, dtype=dtype)
-        answer = host.ask(
-            file=str(file),
-            positions=(atoms.positions @ rotation.T / ANGSTROM_PER_NM).tolist(),
-            masses=atoms.get_masses().tolist(),
-            box=None if cell is None else (cell / ANGSTROM_PER_NM).tolist(),
-        )
+        bind_model(model_path, file, atoms.numbers.tolist(), periodic=bool(atoms.pbc.all()), dtype=dtype)
+        answer = host.ask(file=str(file), **request_of(turned))
     forces = np.reshape(answer["forces"], (-1, 3)) @ rotation / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
     return EngineResult(answer["energy"] / KJ_PER_MOL_PER_EV, forces, None)
+
+
+def request_of(atoms: ase.Atoms) -> dict[str, Any]:
+    """Positions, masses and box of `atoms`, whose cell must be as OpenMM wants it, as `Host.ask` takes them."""
+    return {
+        "positions": (atoms.positions / ANGSTROM_PER_NM).tolist(),
+        "masses": atoms.get_masses().tolist(),
+        "box": (atoms.cell.array / ANGSTROM_PER_NM).tolist() if atoms.pbc.all() else None,
+    }
 
 
 def python_with_torchforce() -> str:
