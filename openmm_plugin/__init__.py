@@ -1,6 +1,6 @@
 """SpinConv in OpenMM: `force(model, topology)` gives a Force for any System, on every platform."""
 
-from spinconv.openmm_plugin.forces import committee_deviation, force
-from spinconv.openmm_plugin.library import load_library
+import lazy_loader
 
-__all__ = ["committee_deviation", "force", "load_library"]
+# What __init__.pyi lists is imported when it is first used: the command `spinconv` must not wait for torch to print its help.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 import typer
 from rich.markup import escape
 
-from spinconv.export.bind import bind_model
 from spinconv.export.console import console, errors_in_words
 
 
@@ -38,6 +37,8 @@ def bind(
     outputs_forces: Annotated[bool, typer.Option("--forces", help="For TorchForce.setOutputsForces(True).")] = False,
 ) -> None:
     """Write a file for OpenMM's TorchForce: the model, and the atoms it is to act on."""
+    from spinconv.export.bind import bind_model
+
     with errors_in_words():
         particles = read_particles(structure)
         chosen = select(atoms, particles)

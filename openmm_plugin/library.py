@@ -3,12 +3,11 @@
 import ctypes
 import functools
 import importlib.resources
-import json
 
+from spinconv.export.build import BUILD, minor, read_build
 from spinconv.export.engines import EngineUnavailable
 
 LIBRARY = "libOpenMMSpinConv.so"
-BUILT_AGAINST = "libOpenMMSpinConv.json"
 
 
 @functools.cache
@@ -20,23 +19,21 @@ def load_library() -> ctypes.CDLL:
     try:
         import openmm
     except ImportError as error:
-        raise EngineUnavailable("OpenMM is not installed; `pip install openmm` and install spinconv again") from error
+        raise EngineUnavailable(f"OpenMM is not installed; `pip install openmm`, then {BUILD}") from error
     import torch  # its libraries are then in the process, wherever they lie
 
+    build = read_build("openmm_plugin")
+    if build.not_built:
+        raise EngineUnavailable(build.in_words())
+    check_openmm(build.engine.split()[-1], openmm.version.version)
+    if problem := build.torch_problem(torch.__version__):
+        raise EngineUnavailable(problem)
     folder = importlib.resources.files("spinconv.openmm_plugin")
-    if not folder.joinpath(LIBRARY).is_file():
-        raise EngineUnavailable(
-            f"SpinConvForce was not built: there is no {LIBRARY} in {folder}; "
-            "install spinconv again, with openmm, vesin and a C++ compiler present"
-        )
-    built = json.loads(folder.joinpath(BUILT_AGAINST).read_text())
-    for name, found in (("openmm", openmm.version.version), ("torch", torch.__version__)):
-        check_minor_version(name, built[name], found)
     with importlib.resources.as_file(folder.joinpath(LIBRARY)) as path:
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            raise EngineUnavailable(f"{LIBRARY} cannot be loaded: {error}; install spinconv again") from error
+            raise EngineUnavailable(f"{LIBRARY} cannot be loaded: {error}; build it again, {BUILD}") from error
     pointer_to_double = ctypes.POINTER(ctypes.c_double)
     library.spinconv_n_atoms.argtypes = [ctypes.c_void_p]
     library.spinconv_deviation.argtypes = [ctypes.c_void_p, ctypes.c_void_p, pointer_to_double, pointer_to_double]
@@ -46,13 +43,13 @@ def load_library() -> ctypes.CDLL:
     return library
 
 
-def check_minor_version(name: str, built: str, found: str) -> None:
-    """Raises EngineUnavailable unless `found` has the major and minor number of `built`: C++ interfaces change with them.
+def check_openmm(built: str, found: str) -> None:
+    """Raises EngineUnavailable unless `found` has the major and minor number of `built`: the calling convention changes with them.
 
-    >>> check_minor_version("openmm", "8.6.1", "8.6.3")
+    >>> check_openmm("8.6.1", "8.6.3")
     """
-    if built.split(".")[:2] != found.split(".")[:2]:
+    if minor(built) != minor(found):
         raise EngineUnavailable(
-            f"SpinConvForce was built for {name} {'.'.join(built.split('.')[:2])}, found {name} {found}; "
-            f"install {name} {built} or install spinconv again, which builds it for the one you have"
+            f"SpinConvForce was built for openmm {minor(built)}, found openmm {found}; `pip install openmm=={built}`, "
+            f"or build it for the one you have, {BUILD}"
         )

@@ -3,9 +3,7 @@
 Å and eV everywhere. Nothing here knows an engine or a file format.
 """
 
-from spinconv.potential.config import ModelConfig
-from spinconv.potential.gradients import Evaluation, energy_and_forces
-from spinconv.potential.graph import Graph, batch_graphs, build_graph
-from spinconv.potential.harmonic import HarmonicSpinConv
+import lazy_loader
 
-__all__ = ["Evaluation", "Graph", "HarmonicSpinConv", "ModelConfig", "batch_graphs", "build_graph", "energy_and_forces"]
+# What __init__.pyi lists is imported when it is first used: the command `spinconv` must not wait for torch to print its help.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -16,7 +16,7 @@ class Coverage(NamedTuple):
     """The shortest distance of every element pair and the numbers of neighbours of every element, in all training frames."""
 
     shortest: list[list[float]]
-    """Shortest distance (Å, rounded down to 0.001) of elements a and b in the order of the model, symmetric; inf: never within the cutoff."""
+    """Shortest distance (Å, rounded down to 0.001) of elements a and b in the model's order, symmetric; inf: none within the cutoff."""
     neighbors: list[tuple[int, int]]
     """Least and most neighbours within the cutoff of an atom of each element; (0, 0) where there was none."""
 

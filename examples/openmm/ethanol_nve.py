@@ -11,10 +11,11 @@ from openmm import Platform, System, VerletIntegrator
 from openmm.app import PDBFile, Simulation
 from openmm.unit import femtoseconds, kelvin, kilojoule_per_mole
 
+from spinconv import example_model
 from spinconv.openmm_plugin import force
 
 here = Path(__file__).resolve().parent
-model = sys.argv[1] if len(sys.argv) > 1 else here.parent.parent / "models" / "ethanol" / "model.pt"
+model = sys.argv[1] if len(sys.argv) > 1 else example_model("ethanol")
 picoseconds = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
 
 pdb = PDBFile(str(here / "ethanol.pdb"))

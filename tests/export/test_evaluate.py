@@ -11,7 +11,7 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from spinconv.export import SpinConvCalculator
-from spinconv.export.evaluate import evaluate
+from spinconv.export.commands.evaluate import evaluate
 from spinconv.export.writer import export_model
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.training.checkpoint import KEY, model_state

@@ -1,0 +1,5 @@
+from .calculator import SpinConvCalculator as SpinConvCalculator
+from .example import example_model as example_model
+from .reader import ModelFile as ModelFile
+from .reader import read_model as read_model
+from .writer import export_model as export_model

@@ -1,0 +1,60 @@
+"""What was compiled when spinconv was installed: the note that CMake left beside each plugin."""
+
+import importlib.resources
+import json
+from typing import NamedTuple
+
+BUILD = "in the folder of the sources: pip install --force-reinstall --no-deps ."
+"""What builds the plugins against the torch and the engines that are installed."""
+PLUGINS = ("lammps_plugin", "openmm_plugin")
+
+
+class Build(NamedTuple):
+    """A plugin, built or not."""
+
+    plugin: str
+    """What users call it."""
+    engine: str
+    """The engine and its version that it was built for."""
+    torch: str
+    """The version of PyTorch that it was built against."""
+    not_built: str
+    """Why it was not built; empty if it was."""
+
+    def in_words(self) -> str:
+        """A line for people."""
+        if self.not_built:
+            return f"{self.plugin}: not built: {self.not_built}; once that is there, {BUILD}"
+        return f"{self.plugin}: built for {self.engine} and torch {self.torch}"
+
+    def torch_problem(self, found: str) -> str:
+        """Why the plugin cannot run with the torch version `found`, or nothing: C++ interfaces change with the minor version.
+
+        >>> Build("SpinConvForce", "OpenMM 8.6", "2.13.0", "").torch_problem("2.13.1+cpu")
+        ''
+        >>> Build("SpinConvForce", "OpenMM 8.6", "2.13.0", "").torch_problem("2.12.1")  # doctest: +ELLIPSIS
+        'SpinConvForce was built for torch 2.13, found torch 2.12.1; `pip install torch==2.13.0`, or build it for the one you have, ...'
+        """
+        if minor(self.torch) == minor(found):
+            return ""
+        return (
+            f"{self.plugin} was built for torch {minor(self.torch)}, found torch {found}; `pip install torch=={self.torch.split('+')[0]}`, "
+            f"or build it for the one you have, {BUILD}"
+        )
+
+
+def minor(version: str) -> str:
+    """Major and minor number.
+
+    >>> minor("2.13.0+cpu")
+    '2.13'
+    """
+    return ".".join(version.split(".")[:2])
+
+
+def read_build(folder: str) -> Build:
+    """The note of the plugin in the sub-package `folder`, as one that was not built if there is none."""
+    note = importlib.resources.files("spinconv").joinpath(folder, "build.json")
+    if not note.is_file():
+        return Build(folder, "", "", "there is no build.json beside it")
+    return Build(**json.loads(note.read_text()))

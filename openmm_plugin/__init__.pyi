@@ -1,0 +1,3 @@
+from .forces import committee_deviation as committee_deviation
+from .forces import force as force
+from .library import load_library as load_library
