@@ -15,7 +15,11 @@ from spinconv.potential import ModelConfig
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "lammps.md").read_text()
 BLOCKS = dict(re.findall(r"<!-- run: (\w+) -->\n```lammps\n(.*?)```", TEXT, re.DOTALL))
-SOURCES = [*(ROOT / "lammps_plugin").glob("*.cpp"), *(ROOT / "export" / "src").glob("*.cpp")]
+SOURCES = [
+    ROOT / "export" / "include" / "spinconv" / "torch_version.h",
+    *(ROOT / "lammps_plugin").glob("*.cpp"),
+    *(ROOT / "export" / "src").glob("*.cpp"),
+]
 
 SYSTEM = """
 units metal
