@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include "Warning.h"
 #include "spinconv/committee.h"
 #include "spinconv/elements.h"
 
@@ -75,6 +76,7 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
       cutoff = std::max(cutoff, models_[m].info().cutoff);   // a model takes no notice of edges beyond its own
     }
     results_.resize(n_models);
+    watch_ = Watch(models_);
     neighbors_ = std::make_unique<NeighborList>(cutoff, check_skin() * angstrom_per_nm);
   });
 }
@@ -131,6 +133,7 @@ double SpinConvForceImpl::computeForce(OpenMM::ContextImpl& context, const std::
   return in_openmm_words([&] {
     gather(positions);
     find_neighbors(context);
+    warn_of_extrapolation();
     evaluate(with_forces_);   // read once: see calcForcesAndEnergy
     check_result();
     scatter(forces);
@@ -189,6 +192,18 @@ Graph SpinConvForceImpl::graph() const {
   graph.target = neighbors_->target();
   graph.vectors = neighbors_->vectors();
   return graph;
+}
+
+// Until there was something to warn of: nobody asks for the atoms afterwards.
+void SpinConvForceImpl::warn_of_extrapolation() {
+  if (has_warned_ || !watch_.knows()) return;
+  watch_.look(graph());
+  if (watch_.n_outside() == 0) return;
+  has_warned_ = true;
+  const auto& worst = watch_.worst();
+  const auto name = [&](int64_t atom) { return atom < 0 ? "" : std::to_string(particle(static_cast<size_t>(atom))); };
+  warn("SpinConvForce: the model extrapolates for " + std::to_string(watch_.n_outside()) + " of " + std::to_string(numbers_.size()) +
+       " particles, which is said once: " + worst.in_words(name(worst.atom), name(worst.neighbor)));
 }
 
 void SpinConvForceImpl::evaluate(bool with_forces) {

@@ -12,6 +12,7 @@
 
 #include "NeighborList.h"
 #include "SpinConvForce.h"
+#include "spinconv/extrapolation.h"
 #include "spinconv/model.h"
 
 namespace spinconv {
@@ -35,6 +36,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   void gather(const std::vector<OpenMM::Vec3>& positions);
   void find_neighbors(OpenMM::ContextImpl& context);
   Graph graph() const;
+  void warn_of_extrapolation();
   void evaluate(bool with_forces);
   void sum_forces(const Result& result, std::vector<Point>& forces) const;
   void check_result() const;
@@ -52,6 +54,8 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   std::atomic<bool> with_forces_{true};
 
   std::vector<Model> models_;
+  Watch watch_;                    // of atoms unlike those of training
+  bool has_warned_ = false;        // of such atoms
   std::unique_ptr<NeighborList> neighbors_;
   std::vector<Point> positions_;   // Å
   std::vector<Point> forces_;      // eV/Å
