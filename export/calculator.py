@@ -78,7 +78,8 @@ class SpinConvCalculator(Calculator):
 
     def __repr__(self) -> str:
         precision = " and ".join(sorted({str(file.dtype).removeprefix("torch.") for file in self.models}))
-        return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {precision} on {self.parameters['device']})"
+        where = f"{precision} on {self.parameters['device']}"
+        return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
 
     def calculate(
         self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes

@@ -108,5 +108,5 @@ class Alarm:
             self._is_silent = True
             worst = next(outside.worst for outside in found if outside.worst)
             words = f"the model extrapolates for {np.count_nonzero(atoms)} of {len(atoms)} atoms, which is said once: {worst}"
-            warnings.warn(words, ExtrapolationWarning, stacklevel=4)
+            warnings.warn(words, ExtrapolationWarning, stacklevel=2)
         return atoms
