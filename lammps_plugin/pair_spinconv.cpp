@@ -109,6 +109,7 @@ void PairSpinConv::settings(int narg, char **arg)
 void PairSpinConv::load_models()
 {
   models.clear();
+  watch = {};
   cutoff = 0.0;
   for (auto &file : asked.files) {
     const std::string found = utils::get_potential_file_path(file);
@@ -120,9 +121,9 @@ void PairSpinConv::load_models()
     bytes = spinconv::broadcast(*lmp, bytes);
     on_all([&] { models.push_back(spinconv::Model::from_bytes(bytes, asked.options, file)); });
     cutoff = std::max(cutoff, models.back().info().cutoff);
+    watch.add(models.back().info());
   }
   results.assign(models.size(), {});
-  watch = spinconv::Watch(models);
   nextra = (models.size() > 1 ? 3 : 0) + (watch.knows() ? 1 : 0);
   pvector = nextra > 0 ? extra : nullptr;
 }

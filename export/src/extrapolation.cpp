@@ -32,16 +32,14 @@ std::string Stray::in_words(const std::string& atom_name, const std::string& nei
   return here + "the closest " + one + " and " + other + " of training were " + digits("%.3f", shortest) + " A apart";
 }
 
-Watch::Watch(const std::vector<Model>& models) {
-  for (const auto& model : models) {
-    if (model.info().shortest_distances.empty()) continue;
-    const auto range = range_of(model.info());
-    const bool is_known = std::any_of(ranges_.begin(), ranges_.end(), [&](const Range& other) {   // a committee's were trained on the same
-      return other.cutoff_squared == range.cutoff_squared && other.elements == range.elements &&
-             other.shortest_squared == range.shortest_squared && other.neighbors == range.neighbors;
-    });
-    if (!is_known) ranges_.push_back(range);
-  }
+void Watch::add(const ModelInfo& info) {
+  if (info.shortest_distances.empty()) return;
+  const auto range = range_of(info);
+  const bool is_known = std::any_of(ranges_.begin(), ranges_.end(), [&](const Range& other) {   // a committee's were trained on the same
+    return other.cutoff_squared == range.cutoff_squared && other.elements == range.elements &&
+           other.shortest_squared == range.shortest_squared && other.neighbors == range.neighbors;
+  });
+  if (!is_known) ranges_.push_back(range);
 }
 
 Watch::Range Watch::range_of(const ModelInfo& info) {

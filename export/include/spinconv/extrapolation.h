@@ -28,13 +28,13 @@ struct Stray {
 /// Compares graphs with what model files say of their training frames. Its buffers are kept from look to look.
 class Watch {
  public:
-  Watch() = default;
-  explicit Watch(const std::vector<Model>& models);
+  /// From now on atoms are outside, too, where they are outside what this model was trained on.
+  void add(const ModelInfo& info);
 
   /// False where no file says what it was trained on, as those written before they could.
   bool knows() const { return !ranges_.empty(); }
 
-  /// Looks at the atoms of this process, of which the graph has all edges that they send.
+  /// Looks at the atoms of this process, of which the graph has all edges that they send. Every model must know all elements.
   void look(const Graph& graph);
 
   /// Of the last look: whether an atom is outside what any of the models was trained on (0 or 1), [n_atoms]; how many are; the worst.
