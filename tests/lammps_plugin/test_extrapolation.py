@@ -115,7 +115,7 @@ def test_training_frames_warn_of_nothing(ranks: int, program: Any, tmp_path: Pat
     write(tmp_path / "model.pt", [atoms, ethanol(), triclinic()])
     done = program(text_of(atoms, "model.pt", COUNT + "run 0"), ranks=ranks)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "WARNING" not in done.stdout
+    assert WORDS not in done.stdout
     assert counts_of(done.stdout) == [0]
 
 
