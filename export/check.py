@@ -14,6 +14,7 @@ import torch
 
 from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
+from spinconv.export.execution import without_profiling
 from spinconv.export.extrapolation import allow_extrapolation
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, ExportedModel
 from spinconv.export.reader import eager_model, read_model
@@ -72,7 +73,7 @@ TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Toleranc
 
 
 @allow_extrapolation()  # odd structures are a good test
-@torch.jit.optimized_execution(False)  # as in execution.py: structures of any size, each a few times
+@without_profiling()
 def compare(
     model: str | os.PathLike[str],
     structures: str | os.PathLike[str] | None = None,

@@ -13,10 +13,6 @@ from spinconv.export.extrapolation import ExtrapolationWarning
 LIBRARY = "libOpenMMSpinConv.so"
 
 
-WarningHandler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
-
-
-@WarningHandler
 def _warn(words: bytes) -> int:
     """A warning of the library as one of Python; 1 where it is to be an error, which the library then raises as OpenMM's."""
     try:
@@ -24,6 +20,10 @@ def _warn(words: bytes) -> int:
     except ExtrapolationWarning:
         return 1
     return 0
+
+
+WarningHandler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
+_WARN = WarningHandler(_warn)  # the library keeps its address
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def load_library() -> ctypes.CDLL:
     library.spinconv_model_seconds.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.spinconv_model_seconds.restype = ctypes.c_double
     library.spinconv_set_warning_handler.argtypes = [WarningHandler]
-    library.spinconv_set_warning_handler(_warn)
+    library.spinconv_set_warning_handler(_WARN)
     atexit.register(library.spinconv_set_warning_handler, WarningHandler())  # none: the interpreter is about to go
     return library
 
