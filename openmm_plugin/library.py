@@ -8,13 +8,14 @@ import warnings
 
 from spinconv.export.build import BUILD, minor, read_build
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.extrapolation import ExtrapolationWarning
 
 LIBRARY = "libOpenMMSpinConv.so"
 
 
 def _warn(words: bytes) -> int:
     """A warning of the library as one of Python; 1 where it is to be an error, which the library then raises as OpenMM's."""
+    from spinconv.export.extrapolation import ExtrapolationWarning
+
     try:
         warnings.warn(words.decode(), ExtrapolationWarning, stacklevel=2)
     except ExtrapolationWarning:
