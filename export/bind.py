@@ -10,7 +10,7 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 
 from spinconv.export.module import ExportedModel, ExportedModelWithForces
-from spinconv.export.reader import check_is_conservative, eager_model, read_model
+from spinconv.export.reader import check_is_conservative, coverage_of_file, eager_model, read_model
 from spinconv.export.writer import DTYPES, save_atomically
 from spinconv.potential import ModelConfig
 
@@ -45,7 +45,7 @@ def bind_model(
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
     exported = (ExportedModelWithForces if outputs_forces else ExportedModel)(
-        eager_model(file).requires_grad_(False), ModelConfig.from_dict(file.metadata["model"]), dtype
+        eager_model(file).requires_grad_(False), ModelConfig.from_dict(file.metadata["model"]), dtype, coverage_of_file(file.metadata)
     )
     exported.numbers = torch.tensor(numbers)
     exported.atoms = torch.tensor(indices or [], dtype=torch.int64)

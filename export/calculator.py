@@ -1,17 +1,24 @@
-"""The exported file as an ASE calculator."""
+"""Exported files as an ASE calculator."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import ase
 import ase.data
 import numpy as np
 import torch
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
+from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from spinconv.export.reader import read_model
-from spinconv.potential import build_graph, energy_and_forces
+from spinconv.export.execution import evaluate_graph
+from spinconv.export.extrapolation import Alarm
+from spinconv.export.reader import ModelFile, read_model
+from spinconv.potential import build_graph
+from spinconv.potential.gradients import Evaluation
+
+OF_COMMITTEES = ("force_deviation", "energy_deviation")
 
 
 class SpinConvCalculator(Calculator):
@@ -19,15 +26,60 @@ class SpinConvCalculator(Calculator):
 
     `model` is the path of a file written by `spinconv export`, `dtype` "float32", "float64" or None for the file's own choice,
     `device` as torch names it. The stress exists for cells that are periodic in all three directions.
+
+    Several files make a committee: all results are the mean of theirs, and the properties `force_deviation` (eV/Å) and
+    `energy_deviation` (eV) tell for every atom how far they are apart, the root of the mean squared difference from the mean.
+
+    `outside` marks the atoms of the last structure with a pair closer, or another number of neighbours, than in all training frames;
+    it is None where the file does not know. The first structure with such an atom brings an ExtrapolationWarning.
     """
 
     implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012  (ASE declares it so)
+    default_parameters: dict[str, Any] = {"dtype": None, "device": "cpu"}  # noqa: RUF012
+    name = "spinconv"
 
-    def __init__(self, model: str | os.PathLike[str], dtype: str | None = None, device: str = "cpu", **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.model = read_model(model, dtype, device)
-        self.device = torch.device(device)
-        self._known = {ase.data.atomic_numbers[symbol] for symbol in self.model.metadata["elements"]}
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        dtype: str | None = None,
+        device: str = "cpu",
+        **kwargs: Any,
+    ) -> None:
+        self.outside: np.ndarray | None = None
+        names = os.fspath(model) if isinstance(model, str | os.PathLike) else [os.fspath(file) for file in model]
+        super().__init__(model=names, dtype=dtype, device=device, **kwargs)
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Changes `model`, `dtype` or `device`, as ASE's calculators do; the files are then read again."""
+        unknown = sorted(set(kwargs) - {"model", "dtype", "device"})
+        if unknown:
+            raise ValueError(f"the parameters of SpinConvCalculator are `model`, `dtype` and `device`, got `{unknown[0]}`")
+        changed: dict[str, Any] = super().set(**kwargs)
+        if changed:
+            self.reset()
+            self._read()
+        return changed
+
+    def _read(self) -> None:
+        paths = [self.parameters["model"]] if isinstance(self.parameters["model"], str) else self.parameters["model"]
+        if not paths:
+            raise ValueError("`model` must be a model file or several, got an empty list")
+        self.models = [read_model(path, self.parameters["dtype"], self.parameters["device"]) for path in paths]
+        every = [file.metadata["elements"] for file in self.models]
+        self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
+        self._cutoff = max(file.metadata["cutoff"] for file in self.models)  # a model takes no notice of edges beyond its own
+        self._alarm = Alarm([file.metadata for file in self.models])
+        self.implemented_properties = [*type(self).implemented_properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
+
+    @property
+    def model(self) -> ModelFile:
+        """The file, or the first of a committee."""
+        return self.models[0]
+
+    def __repr__(self) -> str:
+        precision = " and ".join(sorted({str(file.dtype).removeprefix("torch.") for file in self.models}))
+        where = f"{precision} on {self.parameters['device']}"
+        return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
 
     def calculate(
         self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
@@ -36,24 +88,54 @@ class SpinConvCalculator(Calculator):
         super().calculate(atoms, properties or ["energy"], system_changes)
         assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
-        unknown = sorted(set(atoms.numbers.tolist()) - self._known)
-        if unknown:
-            raise ValueError(
-                f"`atoms` must consist of the model's elements {', '.join(self.model.metadata['elements'])}, "
-                f"got {ase.data.chemical_symbols[unknown[0]]}"
-            )
-        graph = build_graph(atoms, self.model.metadata["cutoff"], self.model.dtype)
-        graph = graph._replace(**{name: getattr(graph, name).to(self.device) for name in ("numbers", "edge_index", "vectors", "system")})
-        evaluation = energy_and_forces(self.model.module, graph)
-        energy = float(evaluation.energies[0].detach())
-        self.results = {
-            "energy": energy,
-            "free_energy": energy,
-            "energies": evaluation.atom_energies.detach().cpu().numpy(),
-            "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
-        }
+        self._check(atoms, properties or [])
+        graph = build_graph(atoms, self._cutoff, torch.float64)
+        self.outside = self._alarm.look(graph)
+        self.results = _mean([_results(atoms, evaluate_graph(file, graph)) for file in self.models])
+        energy = self.results["energy"]
         if not np.isfinite(energy) or not np.isfinite(self.results["forces"]).all():
             raise ValueError(f"energy and forces must be finite, got {energy} eV: look for atoms on top of each other")
-        if atoms.pbc.all():
-            virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
-            self.results["stress"] = full_3x3_to_voigt_6_stress(-(virial + virial.T) / 2 / atoms.get_volume())
+
+    def _check(self, atoms: ase.Atoms, properties: list[str]) -> None:
+        unknown = sorted(set(atoms.numbers.tolist()) - {ase.data.atomic_numbers[symbol] for symbol in self._elements})
+        if unknown:
+            raise ValueError(
+                f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {ase.data.chemical_symbols[unknown[0]]}"
+            )
+        if "stress" in properties and not atoms.pbc.all():
+            raise PropertyNotImplementedError(
+                "`stress` needs `atoms` that are periodic in all three directions, because it is an energy per volume, "
+                f"got pbc {' '.join('T' if periodic else 'F' for periodic in atoms.pbc)}; molecules and slabs have energy and forces"
+            )
+
+    def export_properties(self) -> Properties:
+        """What ASE has a name for."""
+        return Properties({name: value for name, value in self.results.items() if name in all_outputs})
+
+
+def _results(atoms: ase.Atoms, evaluation: Evaluation) -> dict[str, Any]:
+    """Of one model, under ASE's names."""
+    energy = float(evaluation.energies[0].detach())
+    results = {
+        "energy": energy,
+        "free_energy": energy,
+        "energies": evaluation.atom_energies.detach().cpu().numpy(),
+        "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
+    }
+    if atoms.pbc.all():
+        virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
+        results["stress"] = full_3x3_to_voigt_6_stress(-(virial + virial.T) / 2 / atoms.get_volume())
+    return results
+
+
+def _mean(of_models: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over models, and of several how far they are apart: sqrt(mean |F_m - mean F|^2) and sqrt(mean (E_m - mean E)^2) by atom."""
+    if len(of_models) == 1:
+        return of_models[0]
+    mean: dict[str, Any] = {name: np.mean([results[name] for results in of_models], axis=0) for name in of_models[0]}
+    mean["energy"] = mean["free_energy"] = float(mean["energy"])
+    forces = np.array([results["forces"] for results in of_models]) - mean["forces"]  # (n_models, n_atoms, 3)
+    energies = np.array([results["energies"] for results in of_models]) - mean["energies"]  # (n_models, n_atoms)
+    mean["force_deviation"] = np.sqrt((forces**2).sum(axis=2).mean(axis=0))
+    mean["energy_deviation"] = np.sqrt((energies**2).mean(axis=0))
+    return mean

@@ -14,6 +14,8 @@ import torch
 
 from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
+from spinconv.export.execution import without_profiling
+from spinconv.export.extrapolation import allow_extrapolation
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, ExportedModel
 from spinconv.export.reader import eager_model, read_model
 from spinconv.export.writer import DTYPES
@@ -70,6 +72,8 @@ class Tolerance(NamedTuple):
 TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Tolerance(2e-5, 5e-4, 5e-4, 1e-3)}
 
 
+@allow_extrapolation()  # odd structures are a good test
+@without_profiling()
 def compare(
     model: str | os.PathLike[str],
     structures: str | os.PathLike[str] | None = None,

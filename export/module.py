@@ -7,6 +7,7 @@ from torch import nn
 
 from spinconv.export.neighbors import edge_vectors, find_neighbors
 from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.coverage import Coverage
 from spinconv.potential.harmonic import EdgeGeometry
 
 FORMAT_VERSION = 1
@@ -29,6 +30,8 @@ class ExportedModel(nn.Module):
     conservative: bool
     dtype: str
     n_blocks: int
+    shortest_distances: list[float]
+    neighbor_range: list[int]
     n_particles: int
     boundary: str
     numbers: torch.Tensor
@@ -36,7 +39,7 @@ class ExportedModel(nn.Module):
     kj_per_mol_per_ev: Final[float]
     angstrom_per_nm: Final[float]
 
-    def __init__(self, model: HarmonicSpinConv, config: ModelConfig, dtype: str) -> None:
+    def __init__(self, model: HarmonicSpinConv, config: ModelConfig, dtype: str, coverage: Coverage | None = None) -> None:
         super().__init__()
         self.model = model
         self.format_version = FORMAT_VERSION
@@ -46,6 +49,9 @@ class ExportedModel(nn.Module):
         self.conservative = True
         self.dtype = dtype
         self.n_blocks = config.n_blocks
+        # of the training frames, rows in the order of `elements`; empty: not known
+        self.shortest_distances = [] if coverage is None else [distance for row in coverage.shortest for distance in row]
+        self.neighbor_range = [] if coverage is None else [count for pair in coverage.neighbors for count in pair]
         self.n_particles = 0
         self.boundary = ""  # "free", "periodic", or "" for what the host says
         self.kj_per_mol_per_ev = KJ_PER_MOL_PER_EV

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from ase.data import atomic_numbers
 
 from spinconv.export.memory import keep_freed_memory
 from spinconv.export.module import FORMAT_VERSION
 from spinconv.export.writer import DTYPES, METADATA_FILE, weights_hash
 from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.coverage import Coverage
 
 KINDS = ("harmonic",)
 
@@ -65,6 +67,12 @@ def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], noncons
         raise ValueError(
             f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"
         )
+
+
+def coverage_of_file(metadata: dict[str, Any]) -> Coverage | None:
+    """What the training frames looked like around an atom; None where the file does not say, as those written before it could."""
+    values = metadata.get("coverage")
+    return None if values is None else Coverage.from_dict(values, [atomic_numbers[symbol] for symbol in metadata["elements"]])
 
 
 def eager_model(file: ModelFile) -> HarmonicSpinConv:

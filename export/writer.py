@@ -14,6 +14,7 @@ from torch import nn
 
 from spinconv.export.module import FORMAT_VERSION, ExportedModel
 from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.coverage import Coverage
 
 METADATA_FILE = "spinconv.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -27,21 +28,23 @@ def export_model(
     *,
     dtype: str = "float32",
     training: dict[str, Any] | None = None,
+    coverage: dict[str, Any] | None = None,
     name: str = "",
     licence: str = "",
 ) -> dict[str, Any]:
     """Writes `model` to `path` and returns the metadata that went with it.
 
     Weights are stored in float64, whatever they were trained in: a float32 number is one exactly, and constants keep all their
-    digits. `dtype` is the precision in which engines compute unless told otherwise. An existing file is replaced only once the new
-    one is complete.
+    digits. `dtype` is the precision in which engines compute unless told otherwise. `coverage` is what `Coverage.to_dict` says of the
+    training frames: engines warn of structures outside. An existing file is replaced only once the new one is complete.
     """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     exact = HarmonicSpinConv(config, model.reference_energies, model.scale, model.average_neighbors).to(torch.float64)
     exact.load_state_dict(model.state_dict())
     exact.eval().requires_grad_(False)
-    scripted = torch.jit.script(ExportedModel(exact, config, dtype))
+    seen = None if coverage is None else Coverage.from_dict(coverage, config.elements)
+    scripted = torch.jit.script(ExportedModel(exact, config, dtype, seen))
     metadata = {
         "format_version": FORMAT_VERSION,
         "kind": "harmonic",
@@ -57,6 +60,7 @@ def export_model(
         "scale": model.scale,
         "average_neighbors": model.average_neighbors,
         "training": training or {},
+        "coverage": coverage,
         "licence": licence,
         "citation": CITATION,
         "versions": {"spinconv": _package_version(), "torch": torch.__version__},

@@ -7,17 +7,26 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <cmath>
 
 using namespace LAMMPS_NS;
 
 namespace spinconv {
 
+News most_urgent(LAMMPS &lmp, const News &mine)
+{
+  struct {
+    double urgency;
+    int process;
+  } here = {mine.urgency, lmp.comm->me}, first = here;
+  MPI_Allreduce(&here, &first, 1, MPI_DOUBLE_INT, MPI_MAXLOC, lmp.world);
+  if (first.urgency == 0.0) return {};
+  return {first.urgency, broadcast(lmp, mine.text, first.process)};
+}
+
 std::string first_problem(LAMMPS &lmp, const std::string &problem)
 {
-  const int n_processes = lmp.comm->nprocs;
-  int mine = problem.empty() ? n_processes : lmp.comm->me, first = mine;
-  MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, lmp.world);
-  return first == n_processes ? "" : broadcast(lmp, problem, first);
+  return most_urgent(lmp, {problem.empty() ? 0.0 : INFINITY, problem}).text;
 }
 
 std::string broadcast(LAMMPS &lmp, const std::string &bytes, int root)

@@ -10,6 +10,15 @@ class LAMMPS;
 
 namespace spinconv {
 
+/// What a process has to tell the others, and how urgent it is: 0 for nothing, infinite for what ends the run.
+struct News {
+  double urgency = 0.0;
+  std::string text;
+};
+
+/// Every process calls it with its news. All get the most urgent; of equals, that of the lowest process.
+News most_urgent(LAMMPS_NS::LAMMPS &lmp, const News &mine);
+
 /// Every process calls it with what went wrong there, or nothing. All get the words of the lowest that has some; "" if none has.
 std::string first_problem(LAMMPS_NS::LAMMPS &lmp, const std::string &problem);
 

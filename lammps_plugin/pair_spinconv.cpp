@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pair_spinconv.h"
 
-#include "collective.h"
 #include "model_card.h"
 
 #include "spinconv/elements.h"
@@ -110,6 +109,7 @@ void PairSpinConv::settings(int narg, char **arg)
 void PairSpinConv::load_models()
 {
   models.clear();
+  watch = {};
   cutoff = 0.0;
   for (auto &file : asked.files) {
     const std::string found = utils::get_potential_file_path(file);
@@ -121,11 +121,11 @@ void PairSpinConv::load_models()
     bytes = spinconv::broadcast(*lmp, bytes);
     on_all([&] { models.push_back(spinconv::Model::from_bytes(bytes, asked.options, file)); });
     cutoff = std::max(cutoff, models.back().info().cutoff);
+    watch.add(models.back().info());
   }
   results.assign(models.size(), {});
-  const bool is_committee = models.size() > 1;
-  nextra = is_committee ? 3 : 0;
-  pvector = is_committee ? extra : nullptr;
+  nextra = (models.size() > 1 ? 3 : 0) + (watch.knows() ? 1 : 0);
+  pvector = nextra > 0 ? extra : nullptr;
 }
 
 // LAMMPS makes room for its buffers by these, before init_style() is called within a hybrid style.
@@ -194,7 +194,7 @@ void PairSpinConv::init_style()
     check_time_step();
   }
   open_deviation_file();
-  distances_are_checked = false;
+  has_warned = false;
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
 
@@ -271,7 +271,8 @@ void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
   graph.build(*atom, *list, number_of_type, cutoff, angstrom);
-  if (!distances_are_checked) check_distances();
+  check_distances();
+  look_for_extrapolation();
   evaluate();
   if (eflag_either) add_energy();
   add_forces();
@@ -279,17 +280,6 @@ void PairSpinConv::compute(int eflag, int vflag)
   if (cvflag_atom) add_centroid_virial();
   if (models.size() > 1) find_deviations();
   keep_peratom_output();
-}
-
-// Once a run: later, a distance that short shows in the energy.
-void PairSpinConv::check_distances()
-{
-  distances_are_checked = true;
-  constexpr double too_short = 0.5;    // Å; hydrogen molecules have 0.74
-  double here = graph.shortest_distance(), shortest = here;
-  MPI_Allreduce(&here, &shortest, 1, MPI_DOUBLE, MPI_MIN, world);
-  if (shortest < too_short && comm->me == 0)
-    error->warning(FLERR, "pair_style spinconv: two atoms are {:.3g} A apart; no model was trained for that", shortest);
 }
 
 // Before anything is added to LAMMPS' arrays, so that its last good state stays as it is.
@@ -315,8 +305,10 @@ void PairSpinConv::evaluate()
     result = models.size() > 1 ? &mean : &results[0];
     problem = words_on_bad_numbers();
   }
-  problem = spinconv::first_problem(*lmp, problem);
-  if (!problem.empty()) error->all(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, problem);
+  const spinconv::News mine = problem.empty() ? news_of_extrapolation() : spinconv::News{INFINITY, problem};
+  const auto news = spinconv::most_urgent(*lmp, mine);
+  if (std::isinf(news.urgency)) error->all(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, news.text);
+  warn_of_extrapolation(news);
 }
 
 // Of the atoms without a number, the one with the nearest neighbor: what goes wrong there spreads to all around.
@@ -484,11 +476,12 @@ spinconv::Deviation PairSpinConv::spread_over_atoms() const
 // For `fix pair`, `extract_peratom` and the Python module: in the unit of the run, zero for atoms that are no part of the model.
 void PairSpinConv::keep_peratom_output()
 {
-  const auto spread = [&](const std::vector<double> &of_nodes, double unit, std::vector<double> &of_atoms) {
+  const auto spread = [&](const auto &of_nodes, double unit, std::vector<double> &of_atoms) {
     of_atoms.assign(atom->nmax, 0.0);
     for (size_t node = 0; node < of_nodes.size(); ++node) of_atoms[graph.atoms()[node]] = unit * of_nodes[node];
   };
   spread(result->atom_energies, energy_unit, peratom_energy);
+  if (watch.knows()) spread(watch.outside(), 1.0, peratom_outside);
   if (models.size() < 2) return;
   spread(force_deviations, energy_unit / angstrom, peratom_force_deviation);
   spread(energy_deviations, energy_unit, peratom_energy_deviation);
@@ -498,6 +491,7 @@ void *PairSpinConv::extract_peratom(const char *name, int &n_columns)
 {
   n_columns = 0;
   if (strcmp(name, "energy") == 0) return peratom_energy.data();
+  if (strcmp(name, "outside") == 0) return watch.knows() ? peratom_outside.data() : nullptr;
   if (models.size() < 2) return nullptr;
   if (strcmp(name, "force_deviation") == 0) return peratom_force_deviation.data();
   if (strcmp(name, "energy_deviation") == 0) return peratom_energy_deviation.data();
@@ -510,6 +504,7 @@ void *PairSpinConv::extract(const char *name, int &n_dimensions)
   n_dimensions = 0;
   if (strcmp(name, "model_seconds") == 0) return &model_seconds;
   if (strcmp(name, "energy_flag") == 0) return &always_on;
+  if (strcmp(name, "outside_flag") == 0) return watch.knows() ? &always_on : nullptr;
   const bool is_committees = strcmp(name, "force_deviation_flag") == 0 || strcmp(name, "energy_deviation_flag") == 0;
   return is_committees && models.size() > 1 ? &always_on : nullptr;
 }

@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include "collective.h"
 #include "committee.h"
 #include "ghost_exchange.h"
 #include "neighbor_graph.h"
 #include "pair_settings.h"
+#include "spinconv/extrapolation.h"
 #include "spinconv/model.h"
 
 #include "pair.h"
@@ -51,8 +53,12 @@ class PairSpinConv : public Pair {
   void check_masses();
   void check_time_step();
   void check_neighbor_list();
-  void check_distances();
   bool has_element(int type) const { return number_of_type[type] != 0; }
+
+  void look_for_extrapolation();
+  spinconv::News news_of_extrapolation() const;
+  void warn_of_extrapolation(const spinconv::News &);
+  void check_distances();
 
   void evaluate();
   std::string words_on_bad_numbers() const;
@@ -72,9 +78,9 @@ class PairSpinConv : public Pair {
   std::vector<int64_t> number_of_type;                   // by atom type, from 1; 0 is NULL: such atoms are not part of the model
   double energy_unit = 1.0;                              // of the run, in eV
   double angstrom = 1.0;                                 // in the length unit of the run
-  bool distances_are_checked = false;
-
   spinconv::NeighborGraph graph;
+  spinconv::Watch watch;                                 // of atoms unlike those of training
+  bool has_warned = false;                               // of such atoms, in this run
   spinconv::GhostExchange exchange;
   std::vector<spinconv::Result> results;                 // [n_models]
   spinconv::Result mean;                                 // of a committee
@@ -85,8 +91,8 @@ class PairSpinConv : public Pair {
   spinconv::DeviationFile deviation_file;
   bool has_deviation_file = false;                       // on all processes; open on one
   bigint last_written = -1;                              // step
-  double extra[3] = {0.0, 0.0, 0.0};                     // pvector: largest, smallest, mean force deviation
-  std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation;    // [nmax]
+  double extra[4] = {0.0, 0.0, 0.0, 0.0};                // pvector: of a committee largest, smallest, mean force deviation; atoms outside
+  std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation, peratom_outside;    // [nmax]
   int always_on = 1;
   double model_seconds = 0.0;                            // spent in the models, exchanges included; benchmarks ask for it
 };

@@ -1,13 +1,30 @@
 """The compiled part, libOpenMMSpinConv.so: found beside this file, checked against what is installed, loaded once."""
 
+import atexit
 import ctypes
 import functools
 import importlib.resources
+import warnings
 
 from spinconv.export.build import BUILD, minor, read_build
 from spinconv.export.engines import EngineUnavailable
 
 LIBRARY = "libOpenMMSpinConv.so"
+
+
+def _warn(words: bytes) -> int:
+    """A warning of the library as one of Python; 1 where it is to be an error, which the library then raises as OpenMM's."""
+    from spinconv.export.extrapolation import ExtrapolationWarning
+
+    try:
+        warnings.warn(words.decode(), ExtrapolationWarning, stacklevel=2)
+    except ExtrapolationWarning:
+        return 1
+    return 0
+
+
+WarningHandler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p)
+_WARN = WarningHandler(_warn)  # the library keeps its address
 
 
 @functools.cache
@@ -40,6 +57,9 @@ def load_library() -> ctypes.CDLL:
     library.spinconv_deviation.restype = ctypes.c_char_p
     library.spinconv_model_seconds.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.spinconv_model_seconds.restype = ctypes.c_double
+    library.spinconv_set_warning_handler.argtypes = [WarningHandler]
+    library.spinconv_set_warning_handler(_WARN)
+    atexit.register(library.spinconv_set_warning_handler, WarningHandler())  # none: the interpreter is about to go
     return library
 
 

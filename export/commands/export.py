@@ -25,6 +25,7 @@ def export(
     with errors_in_words():
         model, metadata = load_checkpoint(checkpoint)
         config = ModelConfig.from_dict(metadata["config"])
-        export_model(model, config, output, dtype=dtype, training=metadata["training"], name=name, licence=licence)
+        known = {"training": metadata["training"], "coverage": metadata["coverage"]}
+        export_model(model, config, output, dtype=dtype, name=name, licence=licence, **known)
         difference = eager_difference(output, model)
         console.print(f"{escape(str(output))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False)

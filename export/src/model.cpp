@@ -156,6 +156,18 @@ ModelInfo read_info(const Archive& archive, const std::string& name) {
   return info;
 }
 
+/// What newer files say; older ones lack the attributes.
+void read_coverage(const Archive& archive, const std::string& name, ModelInfo& info) {
+  if (!archive.module.hasattr("shortest_distances")) return;
+  info.shortest_distances = attribute(archive, name, "shortest_distances").toDoubleVector();
+  info.neighbor_range = attribute(archive, name, "neighbor_range").toIntVector();
+  const size_t n = info.elements.size();
+  const bool says_nothing = info.shortest_distances.empty() && info.neighbor_range.empty();
+  if (says_nothing || (info.shortest_distances.size() == n * n && info.neighbor_range.size() == 2 * n)) return;
+  throw Error(name + " is damaged: it must have a shortest distance for each of its " + std::to_string(n * n) + " pairs of elements, got " +
+              std::to_string(info.shortest_distances.size()) + "; export it again");
+}
+
 void check_methods(const torch::jit::Module& module, const std::string& name) {
   for (const char* method : {"edges", "moments", "spin", "mix", "sums", "readout"}) {
     if (!module.find_method(method)) throw Error(name + " is damaged: it has no method `" + method + "`; export it again");
@@ -205,6 +217,7 @@ struct Model::Implementation {
     auto archive = load_archive(bytes, name);
     in_words(name + " is damaged", [&] {
       info = read_info(archive, name);
+      read_coverage(archive, name, info);
       check_is_conservative(info, options, name);
       check_methods(archive.module, name);
       if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);

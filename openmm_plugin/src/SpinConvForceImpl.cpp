@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 
+#include "Warning.h"
 #include "spinconv/committee.h"
 #include "spinconv/elements.h"
 
@@ -45,6 +46,13 @@ bool is_finite(const Point& point) { return std::isfinite(point[0]) && std::isfi
 
 SpinConvForceImpl::SpinConvForceImpl(const SpinConvForce& owner) : OpenMM::CustomCPPForceImpl(owner), owner_(owner) {}
 
+SpinConvForceImpl::~SpinConvForceImpl() {
+  try {
+    say_warning();
+  } catch (const OpenMMException&) {   // too late to end on it
+  }
+}
+
 // ---- once per Context
 
 void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
@@ -72,6 +80,7 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
       const std::string name = n_models == 1 ? "the model" : "model " + std::to_string(m + 1) + " of the committee";
       models_.push_back(Model::from_bytes(owner_.getModels()[m], options, name));
       check_elements(models_[m]);
+      watch_.add(models_[m].info());
       cutoff = std::max(cutoff, models_[m].info().cutoff);   // a model takes no notice of edges beyond its own
     }
     results_.resize(n_models);
@@ -124,13 +133,17 @@ double SpinConvForceImpl::calcForcesAndEnergy(OpenMM::ContextImpl& context, bool
     std::atomic<bool>& flag;
     ~Restore() { flag = true; }
   } restore{with_forces_};
-  return OpenMM::CustomCPPForceImpl::calcForcesAndEnergy(context, include_forces, include_energy, groups);
+  say_warning();   // of the step before, on a GPU platform
+  const double energy = OpenMM::CustomCPPForceImpl::calcForcesAndEnergy(context, include_forces, include_energy, groups);
+  say_warning();
+  return energy;
 }
 
 double SpinConvForceImpl::computeForce(OpenMM::ContextImpl& context, const std::vector<Vec3>& positions, std::vector<Vec3>& forces) {
   return in_openmm_words([&] {
     gather(positions);
     find_neighbors(context);
+    look_for_extrapolation();
     evaluate(with_forces_);   // read once: see calcForcesAndEnergy
     check_result();
     scatter(forces);
@@ -189,6 +202,24 @@ Graph SpinConvForceImpl::graph() const {
   graph.target = neighbors_->target();
   graph.vectors = neighbors_->vectors();
   return graph;
+}
+
+// Until there was something to warn of: nobody asks for the atoms afterwards.
+void SpinConvForceImpl::look_for_extrapolation() {
+  if (has_found_one_ || !watch_.knows()) return;
+  watch_.look(graph());
+  if (watch_.n_outside() == 0) return;
+  has_found_one_ = true;
+  const auto& worst = watch_.worst();
+  const auto name = [&](int64_t atom) { return atom < 0 ? "" : std::to_string(particle(static_cast<size_t>(atom))); };
+  warning_ = "SpinConvForce: the model extrapolates for " + std::to_string(watch_.n_outside()) + " of " + std::to_string(numbers_.size()) +
+       " particles, which is said once: " + worst.in_words(name(worst.atom), name(worst.neighbor));
+  has_warning_ = true;
+}
+
+// In the thread that asked for forces. Python may hold its lock there for as long as the threads of a GPU platform work, which must not wait for it.
+void SpinConvForceImpl::say_warning() {
+  if (has_warning_.exchange(false)) warn(warning_);
 }
 
 void SpinConvForceImpl::evaluate(bool with_forces) {

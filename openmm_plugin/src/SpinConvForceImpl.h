@@ -7,11 +7,13 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "NeighborList.h"
 #include "SpinConvForce.h"
+#include "spinconv/extrapolation.h"
 #include "spinconv/model.h"
 
 namespace spinconv {
@@ -19,6 +21,7 @@ namespace spinconv {
 class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
  public:
   explicit SpinConvForceImpl(const SpinConvForce& owner);
+  ~SpinConvForceImpl() override;
 
   const OpenMM::Force& getOwner() const override { return owner_; }
   void initialize(OpenMM::ContextImpl& context) override;
@@ -35,6 +38,8 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   void gather(const std::vector<OpenMM::Vec3>& positions);
   void find_neighbors(OpenMM::ContextImpl& context);
   Graph graph() const;
+  void look_for_extrapolation();
+  void say_warning();
   void evaluate(bool with_forces);
   void sum_forces(const Result& result, std::vector<Point>& forces) const;
   void check_result() const;
@@ -52,6 +57,10 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   std::atomic<bool> with_forces_{true};
 
   std::vector<Model> models_;
+  Watch watch_;                    // of atoms unlike those of training
+  bool has_found_one_ = false;     // such an atom
+  std::string warning_;            // to be said, if there is one
+  std::atomic<bool> has_warning_{false};
   std::unique_ptr<NeighborList> neighbors_;
   std::vector<Point> positions_;   // Å
   std::vector<Point> forces_;      // eV/Å

@@ -6,8 +6,12 @@
 #include <string>
 
 #include "SpinConvForce.h"
+#include "Warning.h"
 
 extern "C" {
+
+/// Who hears warnings in place of std::cerr; nullptr for that again. See Warning.h.
+void spinconv_set_warning_handler(spinconv::WarningHandler handler) { spinconv::set_warning_handler(handler); }
 
 /// Number of particles that a force acts on if it is a SpinConvForce that names them or acts on all, else -1.
 int spinconv_n_atoms(OpenMM::Force* force) {

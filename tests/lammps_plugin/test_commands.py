@@ -254,6 +254,11 @@ def test_a_committee_is_the_mean_of_its_models(lmp: Any, model_file: Path, other
     compute = np.array(lmp.engine.numpy.extract_compute("deviation", 0, 1))
     np.testing.assert_allclose(compute, [deviations.max(), deviations.min(), deviations.mean()], rtol=1e-9)
 
+    in_ase = SpinConvCalculator(files)
+    np.testing.assert_allclose(in_ase.get_property("force_deviation", atoms), table[:, 0], rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(in_ase.results["energy_deviation"], table[:, 1], rtol=1e-9, atol=1e-10)
+    assert in_ase.results["energy"] == pytest.approx(lmp.energy, rel=1e-12)
+
     lmp("run 4 post no", "run 2 post no")
     header, *rows = devi.read_text().splitlines()
     assert header.split()[:8] == ["#", "step", "max_devi_v", "min_devi_v", "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f"]

@@ -138,6 +138,10 @@ FILES = {
     ),
     "another kind": (lambda path: save(Scripted(kind="grid"), path), "holds a model of kind `grid`, this spinconv runs `harmonic`"),
     "direct forces": (lambda path: save(ScriptedModel(conservative=False), path), "are not the gradient of its energy"),
+    "another size": (
+        lambda path: save(ScriptedModel(shortest_distances=[1.0, 2.0], neighbor_range=[1, 2]), path),
+        "is damaged: it must have a shortest distance for each of its 1 pairs of elements, got 2; export it again",
+    ),
     "without stages": (lambda path: save(Scripted(), path), "is damaged: it has no method `edges`; export it again"),
 }
 

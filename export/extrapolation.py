@@ -1,0 +1,112 @@
+"""Where a structure leaves what a model was trained on; include/spinconv/extrapolation.h does the same for the engines."""
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from spinconv.export.reader import coverage_of_file
+from spinconv.potential import Graph
+
+
+class ExtrapolationWarning(UserWarning):
+    """A structure holds pairs of atoms closer, or numbers of neighbours other, than all frames that the model was trained on."""
+
+
+@contextmanager
+def allow_extrapolation() -> Iterator[None]:
+    """For structures that are meant to be odd: no ExtrapolationWarning within."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExtrapolationWarning)
+        yield
+
+
+class Outside(NamedTuple):
+    """The atoms of a structure that have surroundings unlike those of training."""
+
+    atoms: np.ndarray
+    """Whether an atom is one of them, bool [n_atoms]."""
+    worst: str
+    """The case farthest outside, in words; empty without any."""
+
+
+class Watch:
+    """Compares structures with what a model file says of its training frames."""
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        coverage = coverage_of_file(metadata)
+        self.knows = coverage is not None
+        """False for files that say nothing, as those written before they could."""
+        if coverage is None:
+            return
+        self._cutoff: float = metadata["cutoff"]
+        self._symbols: list[str] = metadata["elements"]
+        self._place = np.zeros(119, dtype=np.int64)
+        self._place[[atomic_numbers[symbol] for symbol in self._symbols]] = np.arange(len(self._symbols))
+        self._shortest = np.array(coverage.shortest)  # (n_elements, n_elements), Å
+        self._range = np.array(coverage.neighbors)  # (n_elements, 2)
+
+    def look(self, graph: Graph, name: Callable[[int], Any] = int) -> Outside:
+        """The atoms of `graph`, which must have all edges within the model's cutoff, called by `name` of their index.
+
+        Outside is who has a neighbour closer than any pair of these elements was in training, or fewer or more neighbours than any
+        atom of this element.
+        """
+        elements = self._place[graph.numbers.cpu().numpy()]  # (n_atoms,)
+        j, i = graph.edge_index.cpu().numpy()
+        distances = np.linalg.norm(graph.vectors.detach().cpu().numpy().astype(np.float64), axis=1)  # (n_edges,)
+        shortest = self._shortest[elements[i], elements[j]]
+        is_edge = distances < self._cutoff
+        is_close = is_edge & (distances < shortest)
+        counts = np.bincount(i[is_edge], minlength=len(elements))  # (n_atoms,)
+        least, most = self._range[elements].T
+        atoms = (counts < least) | (counts > most)
+        if is_close.any():
+            # a pair never seen is farther outside than one seen at a longer distance
+            far = np.where(np.isinf(shortest), 2 - distances / self._cutoff, 1 - distances / shortest)
+            edge = int(np.argmax(np.where(is_close, far, -1)))
+            atoms[i[is_close]] = True
+            return Outside(atoms, self._pair(name, elements, (i[edge], j[edge]), distances[edge], shortest[edge]))
+        if not atoms.any():
+            return Outside(atoms, "")
+        far = np.maximum((least - counts) / np.maximum(least, 1), (counts - most) / np.maximum(counts, 1))
+        atom = int(np.argmax(far))
+        return Outside(atoms, self._neighbors(name, elements, atom, counts[atom], least[atom], most[atom]))
+
+    def _pair(self, name: Callable[[int], Any], elements: np.ndarray, atoms: tuple[int, int], distance: float, shortest: float) -> str:
+        one, other = (self._symbols[elements[atom]] for atom in atoms)
+        seen = (
+            f"training had no {one} and {other} within {self._cutoff:g} Å"
+            if np.isinf(shortest)
+            else f"the closest {one} and {other} of training were {shortest:.3f} Å apart"
+        )
+        return f"atoms {name(atoms[0])} ({one}) and {name(atoms[1])} ({other}) are {distance:.3f} Å apart, {seen}"
+
+    def _neighbors(self, name: Callable[[int], Any], elements: np.ndarray, atom: int, count: int, least: int, most: int) -> str:
+        symbol = self._symbols[elements[atom]]
+        seen = f"{symbol} of training had {least}" + (f" to {most}" if most != least else "")
+        return f"atom {name(atom)} ({symbol}) has {count} neighbours within {self._cutoff:g} Å, {seen}"
+
+
+class Alarm:
+    """Warns at the first structure outside what any of several models was trained on, and never again."""
+
+    def __init__(self, metadata: Sequence[dict[str, Any]]) -> None:
+        self._watches = [watch for watch in map(Watch, metadata) if watch.knows]
+        self._is_silent = False
+
+    def look(self, graph: Graph, name: Callable[[int], Any] = int) -> np.ndarray | None:
+        """Whether an atom is outside, bool [n_atoms]; None where no file says what it was trained on."""
+        found = [watch.look(graph, name) for watch in self._watches]
+        if not found:
+            return None
+        atoms = np.logical_or.reduce([outside.atoms for outside in found])
+        if atoms.any() and not self._is_silent:
+            self._is_silent = True
+            worst = next(outside.worst for outside in found if outside.worst)
+            words = f"the model extrapolates for {np.count_nonzero(atoms)} of {len(atoms)} atoms, which is said once: {worst}"
+            warnings.warn(words, ExtrapolationWarning, stacklevel=2)
+        return atoms
