@@ -11,6 +11,8 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from spinconv.potential.graph import Graph
 
+ROUNDING = 1e-6  # Å; a distance may come out so much shorter in another precision
+
 
 class Coverage(NamedTuple):
     """The shortest distance of every element pair and the numbers of neighbours of every element, in all training frames."""
@@ -44,6 +46,18 @@ class Coverage(NamedTuple):
         counts = [values["neighbors"][chemical_symbols[z]] for z in elements]
         return cls(shortest, [(int(least), int(most)) for least, most in counts])
 
+    def union(self, other: Coverage) -> Coverage:
+        """What either has seen, of the same elements: the coverage of a model that was trained on the one and then on the other."""
+        shortest = [[min(pair) for pair in zip(*rows, strict=True)] for rows in zip(self.shortest, other.shortest, strict=True)]
+        return Coverage(shortest, [wider(*ranges) for ranges in zip(self.neighbors, other.neighbors, strict=True)])
+
+
+def wider(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    """The range around two ranges of neighbour counts; (0, 0), where there was no atom, adds nothing."""
+    if (0, 0) in (a, b):
+        return max(a, b)
+    return min(a[0], b[0]), max(a[1], b[1])
+
 
 def coverage_of(graphs: Iterable[Graph], elements: Sequence[int]) -> Coverage:
     """The coverage of training graphs whose atoms are of `elements` (atomic numbers in the order of the model)."""
@@ -61,7 +75,7 @@ def coverage_of(graphs: Iterable[Graph], elements: Sequence[int]) -> Coverage:
         counts = torch.bincount(i, minlength=len(element))  # (n_atoms,)
         least.scatter_reduce_(0, element, counts, "amin")
         most.scatter_reduce_(0, element, counts, "amax")
-    down = torch.floor(shortest * 1000) / 1000  # rounded down, so that no training frame lies outside by its last digit
+    down = torch.floor(1000 * (shortest - ROUNDING)) / 1000  # rounded down, so that no training frame lies outside by its last digit
     return Coverage(
         torch.minimum(down.view(n_elements, n_elements), down.view(n_elements, n_elements).T).tolist(),
         list(zip(torch.minimum(least, most).tolist(), most.tolist(), strict=True)),

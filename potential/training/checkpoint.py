@@ -21,11 +21,14 @@ class Checkpoint(NamedTuple):
 
     model: HarmonicSpinConv
     metadata: dict[str, Any]
-    """"config" (fields of ModelConfig), "dtype", "training" (data, errors, epoch, ...)."""
+    """"config" (fields of ModelConfig), "dtype", "coverage" (`Coverage.to_dict`; None in a checkpoint of before it was kept),
+    "training" (data, errors, epoch, ...)."""
 
 
-def model_state(model: HarmonicSpinConv, config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """All that makes the model again: architecture, constants of the training set, weights."""
+def model_state(
+    model: HarmonicSpinConv, config: ModelConfig, weights: Mapping[str, torch.Tensor], coverage: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All that makes the model again, architecture, constants of the training set, weights, and what it has seen (`Coverage.to_dict`)."""
     return {
         "format": FORMAT,
         "kind": "harmonic",
@@ -33,6 +36,7 @@ def model_state(model: HarmonicSpinConv, config: ModelConfig, weights: Mapping[s
         "reference_energies": list(model.reference_energies),
         "scale": model.scale,
         "average_neighbors": model.average_neighbors,
+        "coverage": None if coverage is None else dict(coverage),
         "weights": {name: weight.detach().cpu().clone() for name, weight in weights.items()},
     }
 
@@ -49,7 +53,12 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     )
     model.to(torch.float64).to(dtype)
     model.load_state_dict(state["weights"])
-    metadata = {"config": state["config"], "dtype": str(dtype).removeprefix("torch."), "training": state["training"]}
+    metadata = {
+        "config": state["config"],
+        "dtype": str(dtype).removeprefix("torch."),
+        "coverage": state.get("coverage"),
+        "training": state["training"],
+    }
     return Checkpoint(model.eval(), metadata)
 
 

@@ -26,15 +26,23 @@ class TrainingError(RuntimeError):
 class Training(lightning.LightningModule):
     """A model with its loss, optimizer, running average and validation errors.
 
-    `about` is what checkpoints tell of the data and settings. Nothing is logged within an epoch: at a few milliseconds a step the
-    bookkeeping would cost as much as the model. `steps` are those of an epoch, `epochs` is -1 where only time ends the training.
+    `about` is what checkpoints tell of the data and settings, `coverage` what of the training frames. Nothing is logged within an
+    epoch: at a few milliseconds a step the bookkeeping would cost as much as the model. `steps` are those of an epoch, `epochs` is -1
+    where only time ends the training.
     """
 
     def __init__(
-        self, model: HarmonicSpinConv, architecture: ModelConfig, config: Config, steps: int, epochs: int, about: dict[str, Any]
+        self,
+        model: HarmonicSpinConv,
+        architecture: ModelConfig,
+        config: Config,
+        steps: int,
+        epochs: int,
+        about: dict[str, Any],
+        coverage: dict[str, Any],
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.coverage = model, coverage
         self.architecture, self.config, self.steps, self.epochs, self.about = architecture, config, steps, epochs, about
         self.average = WeightAverage(model.parameters(), config.ema_decay)
         self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
@@ -114,7 +122,7 @@ class Training(lightning.LightningModule):
         weights |= dict(zip([name for name, _ in self.model.named_parameters()], self.average.average, strict=True))
         training = {**self.about, "epoch": self.epochs_done, "step": self.global_step}
         training["validation"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        checkpoint[KEY] = {**model_state(self.model, self.architecture, weights), "training": training}
+        checkpoint[KEY] = {**model_state(self.model, self.architecture, weights, self.coverage), "training": training}
         if "optimizer_states" not in checkpoint:
             for key in [key for key in checkpoint if key not in (KEY, "pytorch-lightning_version")]:
                 del checkpoint[key]

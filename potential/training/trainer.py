@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
 
 from spinconv.potential.config import ModelConfig
+from spinconv.potential.coverage import Coverage, coverage_of
 from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.callbacks import BestAndLast, Clock, Display, HistoryLog
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
@@ -66,13 +67,13 @@ def fit(config: Config, source: Source, output: Path, resume: bool = False, cons
 
     splits = read_splits(config, source, console)
     rank, world = int(os.environ.get("LOCAL_RANK", 0)), config.devices
-    architecture, training_graphs, numbers = prepare(config, source, splits)
+    architecture, training_graphs, numbers, coverage = prepare(config, source, splits)
     validation_graphs = GraphDataset(splits.validation, architecture.cutoff, DTYPES[config.dtype])
     stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world)
     epochs = config.max_epochs or (-1 if config.max_steps is None else -(-config.max_steps // stream.steps))
 
     model = build_model(config, architecture, numbers, source)
-    module = Training(model, architecture, config, stream.steps, epochs, about(config, splits))
+    module = Training(model, architecture, config, stream.steps, epochs, about(config, splits), coverage)
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)
     if resume:
         stream.set_epoch(check_same_training(last, module.about, console))
@@ -140,8 +141,8 @@ def read(config: Config, source: Source, path: str, console: Console) -> list[Fr
     return found.frames
 
 
-def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics]:
-    """Architecture, training graphs and statistics, all from the training frames (or from the checkpoint of `start_from`)."""
+def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics, dict[str, Any]]:
+    """Architecture, training graphs, statistics and coverage, all from the training frames (or from the checkpoint of `start_from`)."""
     start = None if config.start_from is None else load_checkpoint(source.folder / Path(config.start_from).expanduser())
     elements = start.metadata["config"]["elements"] if start else elements_of(splits.train)
     architecture = model_config(config, elements, source.name)
@@ -160,7 +161,15 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
         numbers = statistics(splits.train, graphs, architecture.elements, alone, config.reference_energies.least_squares)
     for frames in splits:
         check_references(frames, architecture.elements, numbers.reference_energies)
-    return architecture, graphs, numbers
+    return architecture, graphs, numbers, seen(graphs, architecture.elements, start.metadata["coverage"] if start else None)
+
+
+def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] | None) -> dict[str, Any]:
+    """The coverage of the training frames, and of those that the model of `start_from` was trained on, if it tells."""
+    coverage = coverage_of((batch.graph for batch in graphs.graphs), elements)
+    if before is not None:
+        coverage = coverage.union(Coverage.from_dict(before, elements))
+    return coverage.to_dict(elements)
 
 
 def energies_alone(config: Config, source: Source, elements: Sequence[int]) -> dict[int, float]:

@@ -169,6 +169,35 @@ def _validation(folder: Path, frames: list[ase.Atoms]) -> dict[str, object]:
     return {}
 
 
+def test_checkpoints_remember_what_the_training_frames_covered_and_no_other_frame(tmp_path):
+    def trimers(distance: float, n: int) -> list[ase.Atoms]:
+        return [labelled(ase.Atoms("CuAl2", [(0, 0, 0), (distance, 0, 0), (0, distance + 0.1 * k / n, 0)])) for k in range(n)]
+
+    ase.io.write(tmp_path / "train.xyz", trimers(2.52, 8))  # Al-Al at 3.56 Å: within the cutoff of 4 Å
+    ase.io.write(tmp_path / "validation.xyz", trimers(2.0, 2))
+    data = {"train": "train.xyz", "validation": "validation.xyz", "test": "validation.xyz"}
+    run(tmp_path, "out", data=data, max_epochs=1)
+    distances, counts = {"Al-Al": 3.563, "Al-Cu": 2.519}, {"Al": [2, 2], "Cu": [2, 2]}
+    for name in ("best.ckpt", "last.ckpt"):
+        coverage = load_checkpoint(tmp_path / "out" / name).metadata["coverage"]
+        assert coverage == {"shortest_distances": distances, "neighbors": counts}
+
+    ase.io.write(tmp_path / "train.xyz", trimers(3.0, 8))  # Al-Al at 4.2 Å
+    run(tmp_path, "more", data=data, start_from="out/best.ckpt", max_epochs=1)
+    coverage = load_checkpoint(tmp_path / "more" / "best.ckpt").metadata["coverage"]
+    assert coverage == {"shortest_distances": distances, "neighbors": {"Al": [1, 2], "Cu": [2, 2]}}
+
+
+def test_a_checkpoint_from_before_the_coverage_was_kept_can_be_used_and_started_from(tmp_path, train_file):
+    run(tmp_path, "first", max_epochs=1)
+    content = read_checkpoint(tmp_path / "first" / "best.ckpt")
+    coverage = content["spinconv"].pop("coverage")
+    torch.save(content, tmp_path / "old.ckpt")
+    assert load_checkpoint(tmp_path / "old.ckpt").metadata["coverage"] is None
+    run(tmp_path, "second", start_from="old.ckpt", max_epochs=1)
+    assert load_checkpoint(tmp_path / "second" / "best.ckpt").metadata["coverage"] == coverage
+
+
 def test_an_atom_alone_has_the_reference_energy_given(tmp_path, train_file):
     ase.io.write(tmp_path / "alone.xyz", [labelled(ase.Atoms("Cu")), labelled(ase.Atoms("Al"))])
     run(tmp_path, "out", reference_energies="alone.xyz", max_epochs=1)
