@@ -13,6 +13,8 @@ import ase.io
 import numpy as np
 from ase import units
 
+from spinconv.potential.training.memory import available_memory, in_words
+
 ENERGY = {"eV": 1.0, "kcal/mol": units.kcal / units.mol, "kJ/mol": units.kJ / units.mol, "Hartree": units.Hartree}
 LENGTH = {"Angstrom": 1.0, "Bohr": units.Bohr, "nm": 10.0}
 SPELLINGS = {
@@ -81,6 +83,10 @@ def read_frames(
         raise DataError(f"{path}: there is no such file")
     if path.is_dir() or path.stat().st_size == 0:
         raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'the file is empty'}")
+    if (size := path.stat().st_size) > (free := available_memory()):
+        raise DataError(
+            f"{path}: has {in_words(size)}, needs as much memory at least, and {in_words(free)} are free; cut it into smaller files"
+        )
     read = {".npz": read_npz, ".db": read_db}.get(path.suffix, read_ase)
     try:
         raw, stated_energy, stated_length, why = read(path, keys)

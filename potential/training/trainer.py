@@ -26,7 +26,7 @@ from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.callbacks import BestAndLast, Clock, Display, HistoryLog
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 from spinconv.potential.training.config import Config, ConfigError, model_config
-from spinconv.potential.training.data import BatchStream, GraphDataset, Once, loader
+from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
 from spinconv.potential.training.evaluation import error_table, evaluate_frames
 from spinconv.potential.training.frames import DataError, Frame, Keys, check_elements, elements_of, fingerprint, read_frames, split
 from spinconv.potential.training.module import Training
@@ -153,6 +153,7 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)
+    check_memory([*splits.train, *splits.validation], architecture.cutoff, DTYPES[config.dtype])
     graphs = GraphDataset(splits.train, architecture.cutoff, DTYPES[config.dtype])
     if start:
         numbers = Statistics(start.model.reference_energies, start.model.scale, start.model.average_neighbors)
