@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from spinconv.potential.training.frames import ENERGY, LENGTH, Frame, FrameFile
-from spinconv.potential.training.statistics import composition
+from spinconv.potential.training.statistics import composition, one_composition
 
 LEAST_FORCE, MOST_FORCE = 0.02, 10.0  # eV/Å, rms of a set of frames: colder or hotter ones are hardly ever computed
 UNITS = [
@@ -24,10 +24,9 @@ UNITS = [
 def undetermined_references(frames: Sequence[Frame], elements: Sequence[int]) -> str | None:
     """Whether least squares can tell the reference energies of the elements apart; a sentence if not."""
     counts = composition(frames, elements)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    if np.linalg.matrix_rank(shares, tol=1e-6) == len(elements):
+    if np.linalg.matrix_rank(counts / counts.sum(axis=1, keepdims=True), tol=1e-6) == len(elements):
         return None
-    same = bool(np.ptp(shares, axis=0).max() < 1e-6)
+    same = one_composition(counts)
     why = f"all frames have the composition {formula(frames[0])}" if same else "the compositions of the frames are not independent"
     symbols = ", ".join(chemical_symbols[z] for z in elements)
     return (

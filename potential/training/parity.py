@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from spinconv.potential.training.evaluation import EvaluationResult
 from spinconv.potential.training.frames import elements_of
-from spinconv.potential.training.statistics import composition, shift
+from spinconv.potential.training.statistics import composition, one_composition, shift
 
 MOST = 20_000  # points of a panel; more make the picture no clearer
 
@@ -93,8 +93,7 @@ def energies(result: EvaluationResult) -> Panel:
     mean = counts @ shift(frames, elements, np.zeros(len(elements)))
     both = np.array([[frame.energy for frame in frames], [prediction.energy for prediction in result.predictions]])
     reference, predicted = (both - mean) / n_atoms
-    same = len(np.unique(counts, axis=0)) == 1
-    name = f"energy per atom less {'the mean' if same else 'a fit to the composition'}"
+    name = f"energy per atom less {'the mean' if one_composition(counts) else 'a fit to the composition'}"
     return Panel(name, "eV/atom", reference, predicted, np.zeros(len(frames), dtype=int), "frames")
 
 
