@@ -37,7 +37,7 @@ def evaluate(
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the data.")] = "forces",
     stress_key: Annotated[str, typer.Option(help="Name of the stress in the data.")] = "stress",
 ) -> None:
-    """Mean absolute and root mean square errors on reference frames, and the worst of them: energy, forces (all and per element), stress."""
+    """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress; the worst frames."""
     import torch
 
     from spinconv.export.loading import load
