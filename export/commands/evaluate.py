@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +15,18 @@ from spinconv.export.console import console, errors_in_words
 
 if TYPE_CHECKING:
     from spinconv.export.loading import Loaded
-    from spinconv.potential.training.evaluation import EvaluationResult
+    from spinconv.potential.training.evaluation import EvaluationResult, FrameError
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint of `spinconv train` or a file of `spinconv export`.", show_default=False)],
     data: Annotated[Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db or .npz.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the tables.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a parity plot to this PNG.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write frames and predictions to this extended xyz.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst frames.")] = 5,
+    batch: Annotated[int | None, typer.Option(min=1, help="Frames evaluated together (default: some 20,000 pairs of atoms).")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch (default: its own choice).")] = None,
     dtype: Annotated[str | None, typer.Option(help="Precision: float32 or float64 (default: the file's own).")] = None,
     device: Annotated[str, typer.Option(help="As torch names it: cpu, cuda, cuda:1.")] = "cpu",
     energy_unit: Annotated[
@@ -31,34 +37,68 @@ def evaluate(
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the data.")] = "forces",
     stress_key: Annotated[str, typer.Option(help="Name of the stress in the data.")] = "stress",
 ) -> None:
-    """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress."""
+    """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress; the worst frames."""
+    import torch
+
     from spinconv.export.loading import load
     from spinconv.export.writer import DTYPES
-    from spinconv.potential.training.evaluation import error_table, evaluate_frames
+    from spinconv.potential.training.doubts import implausible_forces
+    from spinconv.potential.training.evaluation import error_table, evaluate_frames, frame_errors, worst_table, write_predictions
     from spinconv.potential.training.frames import ENERGY, LENGTH, Keys, read_frames
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
             if unit is not None and unit not in known:
                 raise ValueError(f"`{option}` must be one of {', '.join(known)}, got {unit!r}")
+        for option, path in (("--plot", plot), ("--output", output)):
+            if path is not None and not path.absolute().parent.is_dir():
+                raise ValueError(f"`{option}` must be in a folder that is there, got {path}")
+        if threads is not None:
+            torch.set_num_threads(threads)
         loaded = load(model, dtype)
         file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key), forces_needed=False)
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
-        result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device)
-    if plot is not None:
-        from spinconv.potential.training.parity import draw_parity
-
-        draw_parity(plot, result, f"{model.name} on {data.name}")
-    if as_json:
-        print(json.dumps(as_dict(model, data, loaded, file.units, len(file.frames), result), indent=2))
-    else:
-        console.print(escape(file.units), highlight=False)
-        console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
+        with progress(len(file.frames), shown=console.is_terminal and not as_json) as done:
+            result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device, batch, done)
         if plot is not None:
-            console.print(f"parity plot: {escape(str(plot))}", highlight=False)
+            from spinconv.potential.training.parity import draw_parity
+
+            draw_parity(plot, result, f"{model} on {data.name}")
+        if output is not None:
+            write_predictions(output, result)
+    errors = frame_errors(result)[:worst]
+    if as_json:
+        print(json.dumps(as_dict(model, data, loaded, file.units, result, errors), indent=2))
+        return
+    console.print(escape(file.units), highlight=False)
+    if (doubt := implausible_forces(file)) is not None:
+        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
+    console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
+    if errors and len(file.frames) > 1:
+        console.print(worst_table(errors, len(file.frames)))
+    for name, path in (("parity plot", plot), ("predictions", output)):
+        if path is not None:
+            console.print(f"{name}: {escape(str(path))}", highlight=False)
 
 
-def as_dict(model: Path, data: Path, loaded: Loaded, units: str, n_frames: int, result: EvaluationResult) -> dict[str, Any]:
+@contextmanager
+def progress(n_frames: int, shown: bool) -> Iterator[Callable[[int], None]]:
+    """A bar over the frames in a terminal; gives the function that moves it on."""
+    from rich.progress import Progress, TimeElapsedColumn
+
+    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console, transient=True, disable=not shown) as bar:
+        task = bar.add_task(f"{n_frames:,} frames", total=n_frames)
+        yield lambda n: bar.advance(task, n)
+
+
+def as_dict(model: Path, data: Path, loaded: Loaded, units: str, result: EvaluationResult, worst: Sequence[FrameError]) -> dict[str, Any]:
     """What --json prints."""
-    errors = [figure._asdict() for figure in result.figures]
-    return {"model": str(model), "data": str(data), "units": units, "dtype": loaded.dtype, "n_frames": n_frames, "errors": errors}
+    return {
+        "model": str(model),
+        "data": str(data),
+        "units": units,
+        "dtype": loaded.dtype,
+        "n_frames": len(result.frames),
+        "errors": [figure._asdict() for figure in result.figures],
+        "worst": [error._asdict() for error in worst],
+    }

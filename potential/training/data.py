@@ -11,8 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinconv.potential.graph import Graph, batch_graphs, build_graph
 from spinconv.potential.training.frames import DataError, Frame
+from spinconv.potential.training.memory import available_memory, in_words
 
 CLOSEST = 0.1  # Å; nearer atoms are a mistake in the file, whatever the method
+SAMPLE = 16  # frames whose neighbours are counted before those of all are searched
+FRAME_BYTES, ATOM_BYTES, EDGE_BYTES = 10_000, 30, 16  # of a graph in memory, measured; an edge has a vector besides
 
 
 class Batch(NamedTuple):
@@ -52,6 +55,24 @@ def check_distances(frame: Frame) -> None:
         j, i = close.edge_index[:, int(d.argmin())].tolist()
         raise DataError(
             f"{frame.name}: atoms {min(i, j)} and {max(i, j)} are {float(d.min()):.3g} Å apart; atoms must be at least {CLOSEST} Å apart"
+        )
+
+
+def mean_neighbors(frames: Sequence[Frame], cutoff: float) -> float:
+    """Neighbours of an atom, from a few frames all over the file."""
+    sample = [frames[k] for k in np.linspace(0, len(frames) - 1, min(SAMPLE, len(frames))).astype(int)]
+    n_edges = sum(build_graph(frame.atoms, cutoff).edge_index.shape[1] for frame in sample)
+    return n_edges / sum(len(frame.atoms) for frame in sample)
+
+
+def check_memory(frames: Sequence[Frame], cutoff: float, dtype: torch.dtype) -> None:
+    """Refuse frames whose graphs need more memory than is free."""
+    n_atoms, neighbors = sum(len(frame.atoms) for frame in frames), mean_neighbors(frames, cutoff)
+    needed = FRAME_BYTES * len(frames) + n_atoms * (ATOM_BYTES + neighbors * (EDGE_BYTES + 3 * dtype.itemsize))
+    if needed > (free := available_memory()):
+        raise DataError(
+            f"{len(frames):,} frames of {n_atoms:,} atoms with {neighbors:.0f} neighbours within {cutoff:g} Å need {in_words(needed)} "
+            f"of memory, {in_words(free)} are free; use fewer frames (`data.max_frames`) or a smaller `model.cutoff`"
         )
 
 

@@ -1,29 +1,49 @@
-"""A model against reference frames: predictions, errors, the table of them."""
+"""A model against reference frames: predictions, errors, the tables of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import ase.io
 import numpy as np
 import torch
+from ase.calculators.singlepoint import SinglePointCalculator
 from rich.table import Table
 
 from spinconv.potential.gradients import energy_and_forces
-from spinconv.potential.training.data import GraphDataset, Once, loader, on_device
+from spinconv.potential.training.data import Batch, join, labelled_graph, on_device
 from spinconv.potential.training.frames import Frame, check_elements
 from spinconv.potential.training.metrics import ErrorFigure, Errors
 
 EDGES = 20_000  # about so many edges are evaluated together: enough to be fast, little enough for any memory
 
 
+class Prediction(NamedTuple):
+    """What a model says about a frame."""
+
+    energy: float  # eV
+    forces: np.ndarray  # (n_atoms, 3), eV/Å
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is no volume
+
+
 class EvaluationResult(NamedTuple):
-    """Errors, and what they are the errors of: references and predictions in eV per atom, eV/Å and eV/Å³."""
+    """Errors, and what they are the errors of: frames in the order of the file, a prediction for each."""
 
     figures: list[ErrorFigure]
-    energies: np.ndarray  # (2, n_frames) per atom, reference first
-    forces: np.ndarray  # (2, n)
-    stresses: np.ndarray  # (2, n)
+    frames: Sequence[Frame]
+    predictions: list[Prediction]
+
+
+class FrameError(NamedTuple):
+    """How wrong a model is about one frame."""
+
+    frame: int  # its number in the file, from 0
+    energy: float  # meV per atom, predicted less reference
+    forces_rmse: float | None  # meV/Å; None without reference forces
+    forces_max: float | None  # meV/Å, of the worst atom
+    worst_atom: int | None  # its number, from 0
 
 
 def evaluate_frames(
@@ -32,33 +52,78 @@ def evaluate_frames(
     frames: Sequence[Frame],
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
+    most_frames: int | None = None,
+    done: Callable[[int], None] = lambda n: None,
 ) -> EvaluationResult:
     """Errors of a model, or of an exported file's module, on frames.
 
-    `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: that of the model's weights if not given.
+    `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: that of the model's weights if not given. At most
+    `most_frames` are evaluated together, or as many as have some 20,000 edges; `done` is told the number of each piece.
     """
     dtype = dtype or next(p.dtype for p in model.parameters())
     model = model.to(device=device, dtype=dtype)
     check_elements(frames, architecture["elements"], "the model")
-    graphs = GraphDataset(frames, architecture["cutoff"], dtype)
-    most_edges = max(1, max(batch.graph.vectors.shape[0] for batch in graphs.graphs))
     errors = Errors(architecture["elements"], device)
-    energies, forces, stresses = [], [], []
-    for batch in loader(graphs, Once(len(frames), max(1, EDGES // most_edges))):
-        batch = on_device(batch, device)
+    predictions: list[Prediction] = []
+    for piece in pieces(frames, architecture["cutoff"], dtype, most_frames):
+        batch = on_device(piece, device)
         evaluation = energy_and_forces(model, batch.graph)
         errors.add(evaluation, batch)
-        energies.append(torch.stack([batch.energies, evaluation.energies.detach()]) / batch.n_atoms)
-        forces.append(torch.stack([batch.forces.flatten(), evaluation.forces.detach().flatten()]))
-        predicted = -evaluation.virials.detach() / batch.volumes[:, None, None]  # (n_systems, 3, 3)
-        stresses.append(torch.stack([batch.stresses.flatten(), predicted.flatten()]))
-    return EvaluationResult(errors.figures(), *(known(parts) for parts in (energies, forces, stresses)))
+        stresses = (-evaluation.virials.detach() / batch.volumes[:, None, None]).double().cpu().numpy()  # (n_systems, 3, 3)
+        forces = evaluation.forces.detach().double().cpu().numpy()  # (n_atoms, 3)
+        energies, ends = evaluation.energies.detach().tolist(), batch.n_atoms.long().cumsum(0).tolist()
+        for k, energy in enumerate(energies):
+            periodic = frames[len(predictions)].atoms.cell.rank == 3
+            predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stresses[k] if periodic else None))
+        done(len(energies))
+    return EvaluationResult(errors.figures(), frames, predictions)
 
 
-def known(parts: list[torch.Tensor]) -> np.ndarray:
-    """References and predictions where there is a reference, (2, n)."""
-    both = torch.cat(parts, dim=1)
-    return both[:, ~torch.isnan(both[0])].double().cpu().numpy()
+def pieces(frames: Sequence[Frame], cutoff: float, dtype: torch.dtype, most_frames: int | None) -> Iterator[Batch]:
+    """The frames in their order, joined to batches as large as is good; only one of them is in memory at a time."""
+    waiting: list[Batch] = []
+    edges = 0
+    for frame in frames:
+        graph = labelled_graph(frame, cutoff, dtype)
+        new = graph.graph.vectors.shape[0]
+        full = edges + new > EDGES if most_frames is None else len(waiting) == most_frames
+        if waiting and full:
+            yield join(waiting)
+            waiting, edges = [], 0
+        waiting.append(graph)
+        edges += new
+    if waiting:
+        yield join(waiting)
+
+
+def frame_errors(result: EvaluationResult) -> list[FrameError]:
+    """The errors of every frame, worst forces first (worst energies where there are no forces)."""
+    found = []
+    for k, (frame, prediction) in enumerate(zip(result.frames, result.predictions, strict=True)):
+        energy = 1000 * (prediction.energy - frame.energy) / len(frame.atoms)
+        if frame.forces is None:
+            found.append(FrameError(k, energy, None, None, None))
+            continue
+        error = 1000 * (prediction.forces - frame.forces)  # (n_atoms, 3)
+        size = np.linalg.norm(error, axis=1)  # (n_atoms,)
+        worst = int(size.argmax())
+        found.append(FrameError(k, energy, float(np.sqrt(np.mean(error**2))), float(size[worst]), worst))
+    return sorted(found, key=lambda e: (e.forces_rmse is not None, e.forces_rmse or abs(e.energy)), reverse=True)
+
+
+def write_predictions(path: Path, result: EvaluationResult) -> None:
+    """Extended xyz of the frames, in eV and Å: references as `energy`, `forces`, `stress`, predictions as `spinconv_energy` and so on."""
+    written = []
+    for frame, prediction in zip(result.frames, result.predictions, strict=True):
+        atoms = frame.atoms.copy()
+        atoms.info["spinconv_energy"] = prediction.energy
+        atoms.arrays["spinconv_forces"] = prediction.forces
+        if prediction.stress is not None:
+            atoms.info["spinconv_stress"] = prediction.stress
+        references = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
+        atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in references.items() if value is not None})
+        written.append(atoms)
+    ase.io.write(path, written, format="extxyz")
 
 
 def error_table(figures: Sequence[ErrorFigure], title: str) -> Table:
@@ -68,4 +133,15 @@ def error_table(figures: Sequence[ErrorFigure], title: str) -> Table:
         table.add_column(name, justify="left" if name in ("quantity", "unit") else "right")
     for figure in figures:
         table.add_row(figure.quantity, f"{figure.mae:.4g}", f"{figure.rmse:.4g}", figure.unit, f"{figure.values}")
+    return table
+
+
+def worst_table(errors: Sequence[FrameError], n_frames: int) -> Table:
+    """The worst frames as a table for a terminal."""
+    table = Table(title=f"the worst {len(errors)} of {n_frames} frames", caption="meV/atom and meV/Å; frames and atoms count from 0")
+    for name in ("frame", "energy", "forces RMSE", "largest", "at atom"):
+        table.add_column(name, justify="right")
+    for error in errors:
+        forces = ["-"] * 3 if error.forces_rmse is None else [f"{error.forces_rmse:.4g}", f"{error.forces_max:.4g}", f"{error.worst_atom}"]
+        table.add_row(f"{error.frame}", f"{error.energy:+.4g}", *forces)
     return table

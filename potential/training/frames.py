@@ -13,6 +13,8 @@ import ase.io
 import numpy as np
 from ase import units
 
+from spinconv.potential.training.memory import available_memory, in_words
+
 ENERGY = {"eV": 1.0, "kcal/mol": units.kcal / units.mol, "kJ/mol": units.kJ / units.mol, "Hartree": units.Hartree}
 LENGTH = {"Angstrom": 1.0, "Bohr": units.Bohr, "nm": 10.0}
 SPELLINGS = {
@@ -57,10 +59,12 @@ class Keys(NamedTuple):
 
 
 class FrameFile(NamedTuple):
-    """The frames of a file and the units it was in."""
+    """The frames of a file, in eV and Å, and the units it was in."""
 
     frames: list[Frame]
     units: str  # a sentence for the log
+    energy: str = "eV"
+    length: str = "Angstrom"
 
 
 def read_frames(
@@ -81,6 +85,10 @@ def read_frames(
         raise DataError(f"{path}: there is no such file")
     if path.is_dir() or path.stat().st_size == 0:
         raise DataError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'the file is empty'}")
+    if (size := path.stat().st_size) > (free := available_memory()):
+        raise DataError(
+            f"{path}: has {in_words(size)}, needs as much memory at least, and {in_words(free)} are free; cut it into smaller files"
+        )
     read = {".npz": read_npz, ".db": read_db}.get(path.suffix, read_ase)
     try:
         raw, stated_energy, stated_length, why = read(path, keys)
@@ -98,7 +106,7 @@ def read_frames(
     for frame in frames:
         check(frame, keys, forces_needed, stress_needed)
     origin = "as the config says" if energy_unit else why if stated_energy else "ASE's units"
-    return FrameFile(frames, f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})")
+    return FrameFile(frames, f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})", energy, length)
 
 
 Raw = tuple[list[Frame], str | None, str | None, str]  # frames, stated units of energy and length, who says so
@@ -115,11 +123,25 @@ def read_db(path: Path, keys: Keys) -> Raw:
     with ase.db.connect(path) as database:
         stated = database.metadata
         for k, found in enumerate(database.select()):
-            atoms = found.toatoms()
-            atoms.info.update({**found.key_value_pairs, **found.data})
-            frames.append(labelled(atoms, keys, f"{path.name}, frame {k}"))
+            frames.append(labelled(db_atoms(found), keys, f"{path.name}, frame {k}"))
     energy = spelled(stated.get("_property_unit_dict", {}).get(keys.energy), ENERGY, path)
     return frames, energy, spelled(stated.get("_distance_unit"), LENGTH, path), "stated in the file"
+
+
+def db_atoms(row: Any) -> ase.Atoms:
+    """The atoms of a row, with all that the row says in `info`."""
+    atoms = row.toatoms()
+    atoms.info.update({**row.key_value_pairs, **row.data})
+    return atoms
+
+
+def first_atoms(path: str | Path, most: int) -> list[ase.Atoms]:
+    """The first structures of a file that ASE reads, with everything that it says of them and nothing checked."""
+    path = Path(path)
+    if path.suffix != ".db":
+        return list(ase.io.read(path, f":{most}"))
+    with ase.db.connect(path) as database:
+        return [db_atoms(row) for row in database.select(limit=most)]
 
 
 def read_npz(path: Path, keys: Keys) -> Raw:
@@ -170,7 +192,7 @@ def spelled(unit: Any, known: dict[str, float], path: Path) -> str | None:
 
 def labelled(atoms: ase.Atoms, keys: Keys, name: str) -> Frame:
     """A frame of what ASE read: labels from the calculator, `info` or `arrays`; NaN where the energy is missing."""
-    found = {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc is not None else {})}
+    found = everything(atoms)
     energy, forces, stress = found.get(keys.energy), found.get(keys.forces), found.get(keys.stress)
     if stress is None and keys.stress == "stress":
         virial = found.get("virial", found.get("virials"))
@@ -178,8 +200,15 @@ def labelled(atoms: ase.Atoms, keys: Keys, name: str) -> Frame:
     plain = ase.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     if energy is None:
         raise DataError(f"{name}: has no energy (`{keys.energy}`); name the right one in `data.energy_key`{has(found, atoms)}")
+    if forces is None and len(atoms) == 1 and not atoms.pbc.any():
+        forces = np.zeros((1, 3))  # an atom alone feels none, and its frames often do not say so
     forces = None if forces is None else np.asarray(forces, dtype=float)
     return Frame(plain, float(np.ravel(energy)[0]), forces, None if stress is None else full_stress(np.asarray(stress, dtype=float)), name)
+
+
+def everything(atoms: ase.Atoms) -> dict[str, Any]:
+    """All that a structure says of itself: arrays over atoms, `info`, results of a calculator."""
+    return {**atoms.arrays, **atoms.info, **(atoms.calc.results if atoms.calc is not None else {})}
 
 
 def has(found: dict[str, Any], atoms: ase.Atoms) -> str:

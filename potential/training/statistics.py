@@ -36,6 +36,12 @@ def composition(frames: Sequence[Frame], elements: Sequence[int]) -> np.ndarray:
     return np.array([[np.count_nonzero(frame.atoms.numbers == z) for z in elements] for frame in frames], dtype=float)
 
 
+def one_composition(counts: np.ndarray) -> bool:
+    """Whether all frames are of one substance, however many molecules they have; counts as of `composition`."""
+    shares = counts / counts.sum(axis=1, keepdims=True)  # (n_frames, n_elements)
+    return bool(np.ptp(shares, axis=0).max() < 1e-6)
+
+
 def shift(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray) -> np.ndarray:
     """Least-squares change of the reference energies, each frame weighed by 1/n_atoms; eV per element.
 

@@ -19,6 +19,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
+from rich.markup import escape
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
@@ -26,7 +27,8 @@ from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.callbacks import BestAndLast, Clock, Display, HistoryLog
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 from spinconv.potential.training.config import Config, ConfigError, model_config
-from spinconv.potential.training.data import BatchStream, GraphDataset, Once, loader
+from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
+from spinconv.potential.training.doubts import implausible_forces, undetermined_references
 from spinconv.potential.training.evaluation import error_table, evaluate_frames
 from spinconv.potential.training.frames import DataError, Frame, Keys, check_elements, elements_of, fingerprint, read_frames, split
 from spinconv.potential.training.module import Training
@@ -72,6 +74,8 @@ def fit(config: Config, source: Source, output: Path, resume: bool = False, cons
     stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world)
     epochs = config.max_epochs or (-1 if config.max_steps is None else -(-config.max_steps // stream.steps))
 
+    if config.reference_energies.least_squares and config.start_from is None:
+        say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, source)
     module = Training(model, architecture, config, stream.steps, epochs, about(config, splits), coverage)
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)
@@ -138,6 +142,7 @@ def read(config: Config, source: Source, path: str, console: Console) -> list[Fr
         stress_needed=config.loss.stress_weight > 0,
     )
     console.print(found.units, highlight=False)
+    say_doubt(console, implausible_forces(found))
     return found.frames
 
 
@@ -153,6 +158,7 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)
+    check_memory([*splits.train, *splits.validation], architecture.cutoff, DTYPES[config.dtype])
     graphs = GraphDataset(splits.train, architecture.cutoff, DTYPES[config.dtype])
     if start:
         numbers = Statistics(start.model.reference_energies, start.model.scale, start.model.average_neighbors)
@@ -232,6 +238,12 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
     if schedule == "cosine" and any(before["settings"][key] != current["settings"][key] for key in ("max_epochs", "max_steps")):
         console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
     return int(content[KEY]["training"]["epoch"])
+
+
+def say_doubt(console: Console, doubt: str | None) -> None:
+    """What may be wrong with the frames, if anything is."""
+    if doubt is not None:
+        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
 
 
 def say_plan(

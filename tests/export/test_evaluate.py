@@ -75,6 +75,37 @@ def test_a_table_and_a_parity_plot(files):
     assert (files / "parity.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_worst_frames_are_those_with_the_largest_force_errors(files):
+    frames = ase.io.read(files / "data.xyz", ":")
+    frames[1].calc.results["forces"][4] += (0, 0, 7.0)
+    frames[2].calc.results["forces"][1] += (0, 3.0, 0)
+    ase.io.write(files / "broken.xyz", frames)
+    found = json.loads(command(files / "model.pt", files / "broken.xyz", "--json", "--worst", 2).output)["worst"]
+    assert [(frame["frame"], frame["worst_atom"]) for frame in found] == [(1, 4), (2, 1)]
+    assert found[0]["forces_max"] == pytest.approx(7000, abs=350)  # the labels are 200 meV/Å off already
+    assert found[0]["energy"] == pytest.approx(-100 / 9, rel=1e-5)
+    output = command(files / "model.pt", files / "broken.xyz", "--worst", 2).output
+    assert "the worst 2 of 3 frames" in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("batch", [(), ("--batch", 1), ("--batch", 2)], ids=str)
+def test_predictions_are_written_beside_the_references(files, batch):
+    result = command(files / "model.pt", files / "data.xyz", "--output", files / "predictions.xyz", *batch)
+    assert result.exit_code == 0, result.output
+    found, given = (ase.io.read(files / name, ":") for name in ("predictions.xyz", "data.xyz"))
+    calculator = SpinConvCalculator(files / "model.pt")
+    for atoms, source in zip(found, given, strict=True):
+        assert atoms.get_potential_energy() == source.get_potential_energy()
+        np.testing.assert_array_equal(atoms.get_forces(), source.get_forces())
+        source.calc = calculator
+        assert atoms.info["spinconv_energy"] == pytest.approx(source.get_potential_energy(), abs=1e-6)
+        np.testing.assert_allclose(atoms.arrays["spinconv_forces"], source.get_forces(), atol=1e-6)  # eight decimals of positions
+        assert ("spinconv_stress" in atoms.info) == bool(atoms.pbc.all())
+        if atoms.pbc.all():
+            np.testing.assert_allclose(atoms.info["spinconv_stress"], source.get_stress(voigt=False), atol=1e-7)
+
+
 def test_frames_without_forces_give_the_errors_of_energies(files):
     atoms = ethanol()
     atoms.calc = SinglePointCalculator(atoms, energy=-4200.0)
@@ -93,6 +124,7 @@ def test_what_cannot_be_evaluated_is_refused(files):
         (("best.ckpt", "nothing.xyz"), "nothing.xyz: there is no such file"),
         (("best.ckpt", "other.xyz"), "other.xyz, frame 0: has the element N, the model knows H C O"),
         (("best.ckpt", "data.xyz", "--dtype", "half"), "`--dtype` must be one of float32, float64, got 'half'"),
+        (("best.ckpt", "data.xyz", "--plot", "nowhere/parity.png"), "`--plot` must be in a folder that is there, got "),
         (("best.ckpt", "data.xyz", "--energy-unit", "cal"), "`--energy-unit` must be one of eV, kcal/mol, kJ/mol, Hartree, got 'cal'"),
     ):
         result = command(*(files / argument if "." in argument else argument for argument in arguments))

@@ -1,10 +1,12 @@
 import ase
+import ase.build
 import numpy as np
 import pytest
 import torch
 
 from spinconv.potential.graph import build_graph
-from spinconv.potential.training.data import BatchStream, GraphDataset, Once, labelled_graph
+from spinconv.potential.training import data
+from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, labelled_graph, mean_neighbors
 from spinconv.potential.training.frames import DataError, Frame
 
 
@@ -62,3 +64,28 @@ def test_ranks_share_out_each_batch():
     whole, halves = list(BatchStream(12, 4, 0)), [list(BatchStream(12, 4, 0, rank=r, world=2)) for r in (0, 1)]
     assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(batch) for batch in whole]
     assert sorted(k for r in (0, 1) for batch in Once(7, 2, r, 2) for k in batch) == list(range(7))
+
+
+def test_frames_whose_graphs_do_not_fit_are_refused_with_a_figure(monkeypatch):
+    chain = ase.Atoms("H100", [(k, 0, 0) for k in range(100)])
+    frames = [frame_of(chain)] * 1000  # 198 pairs within 1.5 Å, twice 99
+    check_memory(frames, 1.5, torch.float32)
+    needed = 1000 * (10_000 + 100 * 30 + 198 * 28)
+    monkeypatch.setattr(data, "available_memory", lambda: needed - 1)
+    with pytest.raises(DataError) as error:
+        check_memory(frames, 1.5, torch.float32)
+    assert str(error.value) == (
+        "1,000 frames of 100,000 atoms with 2 neighbours within 1.5 Å need 19 MB of memory, 19 MB are free; "
+        "use fewer frames (`data.max_frames`) or a smaller `model.cutoff`"
+    )
+    monkeypatch.setattr(data, "available_memory", lambda: needed + 1)
+    check_memory(frames, 1.5, torch.float32)
+
+
+def test_the_estimate_of_the_memory_is_that_of_the_tensors():
+    frames = [frame_of(ase.build.bulk("Cu", cubic=True).repeat(2))] * 40
+    graphs = GraphDataset(frames, 5.0, torch.float32).graphs
+    tensors = sum(t.nbytes for batch in graphs for t in (*batch.graph[:4], *batch[1:]))
+    n_atoms, neighbors = 32 * len(frames), mean_neighbors(frames, 5.0)
+    assert neighbors == 42  # shells of 12, 6 and 24 atoms
+    assert tensors == pytest.approx(n_atoms * (data.ATOM_BYTES + neighbors * (data.EDGE_BYTES + 12)), rel=0.02)

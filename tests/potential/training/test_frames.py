@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase import units
 
+from spinconv.potential.training import frames as frames_module
 from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, fingerprint, read_frames, split
 
 KCAL = units.kcal / units.mol
@@ -119,7 +120,7 @@ def test_frames_without_forces_are_refused_unless_only_energies_are_learned(tmp_
 def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
     ase.io.write(tmp_path / "t.xyz", clusters[:3])
     with (tmp_path / "t.xyz").open("a") as file:
-        file.write("1\nProperties=species:S:1:pos:R:3 energy=-1\nH 0 0 0\n")
+        file.write("2\nProperties=species:S:1:pos:R:3 energy=-1\nH 0 0 0\nH 0 0 1\n")
     with pytest.raises(DataError, match=r"t.xyz, frame 3: has no forces"):
         read_frames(tmp_path / "t.xyz")
 
@@ -172,3 +173,18 @@ def test_the_fingerprint_sees_every_number(tmp_path, clusters):
     forces = frame.forces.copy()
     forces[2, 1] += 1e-8
     assert fingerprint([frame]) != fingerprint([frame._replace(forces=forces)])
+
+
+def test_a_file_larger_than_the_memory_is_refused_with_a_figure(tmp_path, monkeypatch, clusters):
+    ase.io.write(tmp_path / "t.xyz", clusters)
+    size = (tmp_path / "t.xyz").stat().st_size
+    monkeypatch.setattr(frames_module, "available_memory", lambda: size)
+    read_frames(tmp_path / "t.xyz")
+    monkeypatch.setattr(frames_module, "available_memory", lambda: size - 1)
+    with pytest.raises(DataError, match=r"t.xyz: has 0 MB, needs as much memory at least, and 0 MB are free; cut it into smaller files"):
+        read_frames(tmp_path / "t.xyz")
+
+
+def test_an_atom_alone_needs_no_forces(tmp_path, clusters):
+    write_lines(tmp_path / "t.xyz", "energy=-1.5", ["Cu 0 0 0"], "species:S:1:pos:R:3")
+    assert read_frames(tmp_path / "t.xyz").frames[0].forces.tolist() == [[0.0, 0.0, 0.0]]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from ase.calculators.singlepoint import SinglePointCalculator
 from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
@@ -196,6 +197,21 @@ def test_a_checkpoint_from_before_the_coverage_was_kept_can_be_used_and_started_
     assert load_checkpoint(tmp_path / "old.ckpt").metadata["coverage"] is None
     run(tmp_path, "second", start_from="old.ckpt", max_epochs=1)
     assert load_checkpoint(tmp_path / "second" / "best.ckpt").metadata["coverage"] == coverage
+
+
+def test_doubts_about_the_frames_are_told_before_the_training(tmp_path, clusters):
+    ase.io.write(tmp_path / "train.xyz", clusters[::2])
+    frames = [atoms.copy() for atoms in clusters[:6]]
+    for atoms, source in zip(frames, clusters, strict=False):
+        atoms.calc = SinglePointCalculator(atoms, energy=source.get_potential_energy(), forces=96.485 * source.get_forces())
+    ase.io.write(tmp_path / "kilojoules.xyz", frames)
+    printed = run(tmp_path, "out", data={"train": "train.xyz", "validation": "kilojoules.xyz"}, max_epochs=1)
+    assert "WARNING: all frames have the composition Al2Cu2: least squares cannot tell" in printed
+    assert "WARNING: kilojoules.xyz: read in eV and Angstrom, the forces have an rms of" in printed
+    printed = run(
+        tmp_path, "given", data={"train": "train.xyz", "validation": 4}, reference_energies={"Al": -0.1, "Cu": -0.1}, max_epochs=1
+    )
+    assert "WARNING" not in printed
 
 
 def test_an_atom_alone_has_the_reference_energy_given(tmp_path, train_file):
