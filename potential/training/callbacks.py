@@ -199,14 +199,17 @@ class Display(Callback):
 
 
 def duration(seconds: float) -> str:
-    """A time in the two units that matter: 45 s, 12 min 05 s, 3 h 20 min, 2 d 3 h."""
+    """A time in the two units that matter: 45 s, 10 min, 12 min 05 s, 3 h 20 min, 2 d 3 h."""
     whole = round(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if whole < 60:
-        return f"{whole} s"
-    if hours < 1:
-        return f"{minutes} min {whole % 60:02d} s"
-    return f"{hours} h {minutes % 60:02d} min" if days < 1 else f"{days} d {hours % 24} h"
+    for (size, unit), (smaller, its_unit, digits) in (
+        ((86400, "d"), (3600, "h", 1)),
+        ((3600, "h"), (60, "min", 2)),
+        ((60, "min"), (1, "s", 2)),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest:0{digits}d} {its_unit}" if rest else "")
+    return f"{whole} s"
 
 
 def clock_time(seconds: float) -> str:

@@ -116,10 +116,11 @@ def fit(
         validation = loader(validation_graphs, Once(len(splits.validation), max(10, config.batch_size), rank, world))
         arguments: dict[str, Any] = {"ckpt_path": last, "weights_only": True} if resume else {}
         trainer.fit(module, loader(training_graphs, stream), validation, **arguments)
+        seconds = clock.seconds
     best = output / "best.ckpt"
     if trainer.is_global_zero:
         say_end(console, best, splits.test, output)
-        write_result(output, config, trainer.global_step, clock.seconds)
+        write_result(output, config, trainer.global_step, seconds)
     return best
 
 

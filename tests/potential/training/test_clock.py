@@ -48,7 +48,16 @@ def test_the_part_of_the_time_is_none_where_steps_are_the_budget():
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (725, "12 min 05 s"), (12000, "3 h 20 min"), (183700, "2 d 3 h")],
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (725, "12 min 05 s"),
+        (12000, "3 h 20 min"),
+        (7200, "2 h"),
+        (7265, "2 h 01 min"),
+        (183700, "2 d 3 h"),
+    ],
 )
 def test_times_are_said_in_two_units(seconds, words):
     assert duration(seconds) == words
