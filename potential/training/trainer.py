@@ -245,12 +245,12 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
             raise ConfigError(
                 f"{last}: `{inner}` was another one when this training began; put it back, or start a new training in another --output"
             )
-    if current["settings"]["schedule"]["type"] == "cosine" and length(before["settings"]) != length(current["settings"]):
+    if current["settings"]["schedule"]["type"] == "cosine" and schedule_length(before["settings"]) != schedule_length(current["settings"]):
         console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
     return int(content[KEY]["training"]["epoch"])
 
 
-def length(settings: dict[str, Any]) -> tuple[Any, ...]:
+def schedule_length(settings: dict[str, Any]) -> tuple[Any, ...]:
     """What the schedule takes as the length of the training: time only where there is nothing else."""
     steps = settings["max_epochs"], settings["max_steps"]
     return steps if any(steps) else (settings["max_time"],)
