@@ -10,8 +10,13 @@ from spinconv.export.console import console, errors_in_words
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `spinconv train`.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file to write.")] = Path("model.pt"),
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint of `spinconv train`, or the folder of its results; of a committee all.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The model file to write (default: model.pt); of a committee the folder of its files."),
+    ] = None,
     dtype: Annotated[str, typer.Option(help="Precision in which engines compute unless told otherwise: float32 or float64.")] = "float32",
     name: Annotated[str, typer.Option(help="Name of the model (default: of the file).")] = "",
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be read in the file.")] = "",
@@ -23,9 +28,28 @@ def export(
     from spinconv.potential.training.checkpoint import load_checkpoint
 
     with errors_in_words():
-        model, metadata = load_checkpoint(checkpoint)
-        config = ModelConfig.from_dict(metadata["config"])
-        known = {"training": metadata["training"], "coverage": metadata["coverage"]}
-        export_model(model, config, output, dtype=dtype, name=name, licence=licence, **known)
-        difference = eager_difference(output, model)
-        console.print(f"{escape(str(output))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False)
+        for source, target in sources(checkpoint, output):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            model, metadata = load_checkpoint(source)
+            config = ModelConfig.from_dict(metadata["config"])
+            known = {"training": metadata["training"], "coverage": metadata["coverage"]}
+            export_model(model, config, target, dtype=dtype, name=name, licence=licence, **known)
+            difference = eager_difference(target, model)
+            console.print(
+                f"{escape(str(target))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False
+            )
+
+
+def sources(checkpoint: Path, output: Path | None) -> list[tuple[Path, Path]]:
+    """Checkpoints and the files to make of them: one, or those of every member where a folder holds a committee."""
+    if not checkpoint.is_dir():
+        return [(checkpoint, output or Path("model.pt"))]
+    if (checkpoint / "best.ckpt").is_file():
+        return [(checkpoint / "best.ckpt", output or Path("model.pt"))]
+    members = sorted(checkpoint.glob("seed*/best.ckpt"), key=lambda path: (len(path.parent.name), path.parent.name))  # seed2 before seed10
+    if not members:
+        raise ValueError(f"{checkpoint}: must be a checkpoint or a folder of `spinconv train`, has neither best.ckpt nor seed*/best.ckpt")
+    folder = output or checkpoint / "committee"
+    if folder.is_file():
+        raise ValueError(f"{folder}: must be a folder for the {len(members)} members of {checkpoint}, is a file")
+    return [(member, folder / f"{member.parent.name}.pt") for member in members]

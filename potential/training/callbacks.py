@@ -1,9 +1,10 @@
-"""What happens around the steps: checkpoints, the clock, the log and the display."""
+"""What happens around the steps: checkpoints, the log and the display."""
 
 from __future__ import annotations
 
 import math
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,10 @@ import lightning
 from lightning.pytorch.callbacks import Callback, Checkpoint
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.history import Record, append_history, draw_history, read_history, write_history
 from spinconv.potential.training.module import Training
 
@@ -37,34 +39,6 @@ class BestAndLast(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-
-
-class Clock(Callback):
-    """Counts the seconds of a training over all its resumptions, and ends it after the epoch in which `max_time` is over."""
-
-    def __init__(self, max_time: float | None) -> None:
-        self.max_time = max_time
-        self.before = 0.0
-        self.start = time.monotonic()
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.start = time.monotonic()
-
-    @property
-    def session(self) -> float:
-        """Seconds of this run alone."""
-        return time.monotonic() - self.start
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        over = self.max_time is not None and self.session > self.max_time
-        if trainer.strategy.reduce_boolean_decision(over, all=False):
-            trainer.should_stop = True
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.before + self.session}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.before = state_dict["seconds"]
 
 
 class HistoryLog(Callback):
@@ -100,7 +74,7 @@ class HistoryLog(Callback):
             forces_mae_mev_per_angstrom=found.get("forces", math.nan),
             stress_mae_mev_per_cubic_angstrom=found.get("stress", math.nan),
             learning_rate=trainer.optimizers[0].param_groups[0]["lr"],
-            seconds=self.clock.before + self.clock.session,
+            seconds=self.clock.seconds,
         )
 
     def draw(self) -> None:
@@ -113,44 +87,62 @@ class HistoryLog(Callback):
 
 
 class Display(Callback):
-    """Two live lines in a terminal; elsewhere a line of text per epoch."""
+    """Two live lines in a terminal; elsewhere a line of text per epoch. Both say when the training will end."""
 
     REDRAW = 0.2  # seconds
+    FIRST_WORD = 60.0  # seconds after which the end is foretold where the first epoch has not ended before
 
     def __init__(self, console: Console, history: HistoryLog) -> None:
-        self.console, self.history = console, history
+        self.console, self.history, self.clock = console, history, history.clock
         self.best = math.inf
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(None),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[end]}"),
             expand=True,
         )
         self.figures = Text("errors follow after the first epoch")
         self.live: Live | None = None
         self.drawn = 0.0
+        self.foretold = False
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.best = min((r.forces_mae_mev_per_angstrom for r in self.history.records), default=math.inf)
         if not trainer.is_global_zero:
             return
-        if self.console.is_terminal:
-            epochs = trainer.max_epochs or -1
-            total = epochs * int(trainer.num_training_batches) if epochs > 0 else None
-            self.progress.add_task("", total=total, completed=trainer.global_step, epoch=trainer.current_epoch + 1)
+        if trainer.should_stop:
+            self.console.print(f"The {duration(self.clock.max_time or 0)} of this training are over; a longer `max_time` goes on.")
+        elif self.console.is_terminal:
+            total = self.clock.max_time if self.clock.alone else self.clock.total_steps
+            self.progress.add_task("", total=total, epoch="", end="")
             self.live = Live(Group(self.progress, self.figures), console=self.console, auto_refresh=False)
             self.live.start()
         else:
-            names = f"{'epoch':>6} {'step':>8} {'train loss':>11} {'val. loss':>11} {'forces':>9} {'energy':>10} {'rate':>9} {'seconds':>9}"
+            names = f"{'epoch':>6} {'step':>8} {'train loss':>11} {'val. loss':>11} {'forces':>9} {'energy':>10}"
+            names += f" {'rate':>9} {'ms/step':>8} {'seconds':>9}"
             self.console.print(f"{names}\n{'':>39} {'meV/Å':>9} {'meV/atom':>10}", highlight=False)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         if self.live is not None and time.monotonic() - self.drawn > self.REDRAW:
-            self.drawn = time.monotonic()
-            self.progress.update(self.progress.task_ids[0], completed=trainer.global_step, epoch=trainer.current_epoch + 1)
-            self.live.refresh()
+            self.redraw(trainer, pl_module)
+        elif self.live is None and not self.foretold and self.clock.session > self.FIRST_WORD:
+            self.foretell(trainer, pl_module)
+
+    def redraw(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The line of the progress, with the speed of the last epoch and the end."""
+        self.drawn = time.monotonic()
+        seconds, steps = self.clock.forecast(trainer.global_step)
+        last = -(-steps // cast(Training, pl_module).steps)
+        milliseconds = self.clock.step_milliseconds
+        speed = "" if math.isnan(milliseconds) else f"{milliseconds:.3g} ms/step "
+        self.progress.update(
+            self.progress.task_ids[0],
+            completed=self.clock.seconds if self.clock.alone else trainer.global_step,
+            epoch=f"{trainer.current_epoch + 1}/{'~' if self.clock.max_time else ''}{last}",
+            end=f"{speed}left {duration(seconds)}, ends {clock_time(seconds)}",
+        )
+        cast(Live, self.live).refresh()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -162,10 +154,34 @@ class Display(Callback):
                 f"forces {r.forces_mae_mev_per_angstrom:.2f} (best {self.best:.2f}) meV/Å  energy {r.energy_mae_mev_per_atom:.3f} meV/atom"
                 f"  loss {r.train_loss:.3g} / {r.validation_loss:.3g}"
             )
+            self.redraw(trainer, pl_module)
         else:
             self.console.print(
                 f"{r.epoch:6d} {r.step:8d} {r.train_loss:11.4g} {r.validation_loss:11.4g} {r.forces_mae_mev_per_angstrom:9.3f} "
-                f"{r.energy_mae_mev_per_atom:10.4f} {r.learning_rate:9.2e} {r.seconds:9.1f}",
+                f"{r.energy_mae_mev_per_atom:10.4f} {r.learning_rate:9.2e} {self.clock.step_milliseconds:8.3g} {r.seconds:9.1f}",
+                highlight=False,
+            )
+            first = r.step - self.clock.first_step <= cast(Training, pl_module).steps
+            if first and not trainer.should_stop:
+                self.foretell(trainer, pl_module)
+
+    def foretell(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """A line on when the training will end, and a warning where its schedule will not."""
+        self.foretold = True
+        module, step = cast(Training, pl_module), trainer.global_step
+        seconds, steps = self.clock.forecast(step)
+        if seconds == 0:
+            return
+        a_step = 1000 * self.clock.session / (step - self.clock.first_step)
+        self.console.print(
+            f"{a_step:.3g} ms a step, validation included: ends {clock_time(seconds)}, in {duration(seconds)}, "
+            f"after {'about ' if self.clock.max_time else ''}{-(-steps // module.steps)} epochs, {steps:,} steps",
+            highlight=False,
+        )
+        if steps < 0.95 * self.clock.total_steps and module.config.schedule.type == "cosine":
+            self.console.print(
+                f"`max_time` ends it at {steps / self.clock.total_steps:.0%} of its steps, long before the cosine schedule does; "
+                "--set max_epochs=null --set max_steps=null makes the time the whole budget",
                 highlight=False,
             )
 
@@ -180,3 +196,24 @@ class Display(Callback):
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         self.stop()
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter: 45 s, 10 min, 12 min 05 s, 3 h 20 min, 2 d 3 h."""
+    whole = round(seconds)
+    for (size, unit), (smaller, its_unit, digits) in (
+        ((86400, "d"), (3600, "h", 1)),
+        ((3600, "h"), (60, "min", 2)),
+        ((60, "min"), (1, "s", 2)),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest:0{digits}d} {its_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def clock_time(seconds: float) -> str:
+    """The time of day so many seconds from now, with the date if that is not today's."""
+    now = datetime.now()
+    then = now + timedelta(seconds=seconds)
+    return then.strftime("at %H:%M:%S" if then.date() == now.date() else "on %Y-%m-%d at %H:%M")

@@ -17,18 +17,31 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the training in the output folder exactly where its last epoch ended.")
     ] = False,
-    max_time: Annotated[str | None, typer.Option(help="Stop at the end of the epoch in which this time has passed: 90s, 30m, 2h.")] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option(
+            help="90s, 30m, 2h: time of the whole training, schedule included; beside max_epochs or max_steps only its end. "
+            "With --seeds: of each member."
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Train a committee: so many members, with the seeds `seed`, `seed` + 1, ... in OUTPUT/seed0, OUTPUT/seed1, ..."
+        ),
+    ] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, laid over the config: --set model.lmax=4.")] = None,
 ) -> None:
     """Train a model on the energies and forces of reference frames."""
     console = Console(soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")  # with several devices, the first one speaks
     try:
+        from spinconv.potential.training.committee import fit_committee
         from spinconv.potential.training.module import TrainingError
         from spinconv.potential.training.trainer import Source, fit
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "lightning":
             raise
-        console.print("spinconv train needs lightning: pip install 'spinconv\\[train]'")
+        console.print('spinconv train needs lightning: pip install "lightning>=2.4"', highlight=False)
         raise typer.Exit(1) from None
     from spinconv.potential.training.config import read_config
 
@@ -36,8 +49,12 @@ def train(
         changes = list(change or []) + ([f"max_time={max_time}"] if max_time else [])
         settings = read_config(config, changes)
         folder = output or Path(settings.output or Path("runs") / config.stem)
-        fit(settings, Source(config.name, config.parent), folder, resume, console)
-    except (ValueError, FileNotFoundError, TrainingError) as error:
+        where = Source(config.name, config.parent)
+        if seeds is None:
+            fit(settings, where, folder, resume, console)
+        else:
+            fit_committee(settings, where, folder, seeds, resume, console)
+    except (ValueError, OSError, TrainingError) as error:
         console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
     except SystemExit:  # Lightning's way to leave after Ctrl-C

@@ -155,9 +155,13 @@ class Config(Section):
     optimizer: Optimizer = Field(Optimizer(), description="How the weights move.")
     schedule: Schedule = Field(Schedule(), description="How the learning rate changes.")
     batch_size: int = Field(5, ge=1, description="Frames in a step, on all devices together.")
-    max_epochs: int | None = Field(None, ge=1, description="Epochs to train; give this or `max_steps`.")
+    max_epochs: int | None = Field(None, ge=1, description="Epochs to train; give this, `max_steps` or `max_time`.")
     max_steps: int | None = Field(None, ge=1, description="Steps to train, rounded up to whole epochs.")
-    max_time: Seconds | None = Field(None, description="Stop at the end of the epoch in which this time has passed: 90s, 30m, 2h, 1.5d.")
+    max_time: Seconds | None = Field(
+        None,
+        description="Alone: time of the whole training, schedule included: 90s, 30m, 2h, 1.5d. "
+        "Beside `max_epochs` or `max_steps`: stop after the epoch in which a run has lasted so long.",
+    )
     epoch_steps: int | None = Field(None, ge=1, description="Steps between validations; one pass over the frames when not given.")
     ema_decay: float = Field(
         0.9995, ge=0, lt=1, description="Decay of the running average of the weights that is validated and saved; 0: none."
@@ -174,9 +178,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def has_an_end(self) -> Config:
-        if self.max_epochs is None and self.max_steps is None and (self.max_time is None or self.schedule.type == "cosine"):
-            why = " (the cosine schedule has to know its length)" if self.max_time is not None else ""
-            raise ValueError(f"needs `max_epochs` or `max_steps`{why}")
+        if self.max_epochs is None and self.max_steps is None and self.max_time is None:
+            raise ValueError("needs `max_epochs`, `max_steps` or `max_time`")
         return self
 
 
@@ -226,7 +229,10 @@ def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
         key, equals, value = change.partition("=")
         if not equals:
             raise ConfigError(f"--set wants KEY=VALUE, got {change!r}")
-        lay_over(settings, key.split("."), yaml.load(value, Loader))
+        try:
+            lay_over(settings, key.strip().split("."), yaml.load(value, Loader))
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {key}: {value!r} is not YAML; quote what is text: --set '{key}=\"...\"'") from None
     return check_config(settings, path.name)
 
 
@@ -300,9 +306,7 @@ def sentence(error: Any, inside_model: bool) -> str:
     if kind == "missing":
         return f"`{key}` is missing: {describe(where)}"
     if kind == "extra_forbidden":
-        known = siblings(where, inside_model)
-        close = difflib.get_close_matches(where[-1], known, n=1)
-        return f"`{key}` is not a known key; " + (f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}")
+        return f"`{key}` is not a known key; {suggestion(key, siblings(where, inside_model))}"
     if kind in WANTED:
         wanted = f"must be {WANTED[kind]}"
     elif kind == "literal_error":
@@ -316,6 +320,19 @@ def sentence(error: Any, inside_model: bool) -> str:
         if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
             return f"`{key}` {wanted}" if key else wanted
     return f"`{key}` {wanted}, got {got!r}"
+
+
+def suggestion(key: str, known_here: list[str]) -> str:
+    """What a user may have meant by a key: one of this name in another section, one that is spelled alike, or any that is known here."""
+    section, _, name = key.rpartition(".")
+    here = [f"{section}.{other}" if section else other for other in known_here]
+    everywhere = list(dict.fromkeys([*here, *Config.model_fields, *(row[0] for row in config_keys())]))
+    for keys, cutoff in ((everywhere, 1.0), (here, 0.6), (everywhere, 0.6)):
+        names = [other.rpartition(".")[2] for other in keys]
+        if close := difflib.get_close_matches(name, names, n=1, cutoff=cutoff):
+            *first, last = [f"`{other}`" for other, its_name in zip(keys, names, strict=True) if its_name == close[0]]
+            return f"did you mean {', '.join(first)} or {last}?" if first else f"did you mean {last}?"
+    return f"known here: {', '.join(known_here)}"
 
 
 def field_at(where: list[str]) -> tuple[type[BaseModel], str]:

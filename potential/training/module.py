@@ -13,6 +13,7 @@ from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.harmonic import HarmonicSpinConv
 from spinconv.potential.training.average import WeightAverage
 from spinconv.potential.training.checkpoint import KEY, model_state
+from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, Schedule
 from spinconv.potential.training.data import Batch
 from spinconv.potential.training.loss import loss
@@ -27,8 +28,8 @@ class Training(lightning.LightningModule):
     """A model with its loss, optimizer, running average and validation errors.
 
     `about` is what checkpoints tell of the data and settings, `coverage` what of the training frames. Nothing is logged within an
-    epoch: at a few milliseconds a step the bookkeeping would cost as much as the model. `steps` are those of an epoch, `epochs` is -1
-    where only time ends the training.
+    epoch: at a few milliseconds a step the bookkeeping would cost as much as the model. `steps` are those of an epoch; the clock knows
+    how many the training has, or its time.
     """
 
     def __init__(
@@ -37,16 +38,16 @@ class Training(lightning.LightningModule):
         architecture: ModelConfig,
         config: Config,
         steps: int,
-        epochs: int,
+        clock: Clock,
         about: dict[str, Any],
         coverage: dict[str, Any],
     ) -> None:
         super().__init__()
         self.model, self.coverage = model, coverage
-        self.architecture, self.config, self.steps, self.epochs, self.about = architecture, config, steps, epochs, about
+        self.architecture, self.config, self.steps, self.clock, self.about = architecture, config, steps, clock, about
         self.average = WeightAverage(model.parameters(), config.ema_decay)
         self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
-        self.loss_sum = torch.zeros((), dtype=torch.float64)
+        self.loss_sum, self.losses = torch.zeros((), dtype=torch.float64), 0
         self.validation_loss = torch.zeros(2, dtype=torch.float64)
         self.errors = Errors(architecture.elements)
 
@@ -60,14 +61,19 @@ class Training(lightning.LightningModule):
             floor = o.learning_rate * s.final_fraction
             self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=s.factor, patience=s.patience, min_lr=floor)
             return optimizer
-        total = self.epochs * self.steps
-        fraction = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_fraction(step, s, total, self.steps))
+        fraction = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate_fraction(step, s))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": fraction, "interval": "step"}}
+
+    def rate_fraction(self, step: int, schedule: Schedule) -> float:
+        """Learning rate of a step as a fraction of the highest, by the budget of this training."""
+        if self.clock.alone:
+            return timed_rate_fraction(step, schedule, self.clock.done, self.steps)
+        return rate_fraction(step, schedule, self.clock.total_steps, self.steps)
 
     @property
     def epochs_done(self) -> int:
-        """Epochs that are complete."""
-        return self.global_step // self.steps
+        """Epochs that have ended, asked for at the end of one; the last one may have been cut short by the time."""
+        return int(self.current_epoch) + 1
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
@@ -76,6 +82,7 @@ class Training(lightning.LightningModule):
         evaluation = energy_and_forces(self.model, batch.graph, create_graph=True)
         value = loss(evaluation, batch, self.config.loss)
         self.loss_sum += value.detach()
+        self.losses += 1
         return value
 
     def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
@@ -86,8 +93,8 @@ class Training(lightning.LightningModule):
         self.average.update()
 
     def on_validation_epoch_start(self) -> None:
-        mean = self.trainer.strategy.reduce(self.loss_sum / self.steps, reduce_op="mean")
-        self.loss_sum = torch.zeros_like(self.loss_sum)
+        mean = self.trainer.strategy.reduce(self.loss_sum / self.losses, reduce_op="mean")
+        self.loss_sum, self.losses = torch.zeros_like(self.loss_sum), 0
         if not math.isfinite(float(mean)):
             raise TrainingError(
                 f"the loss became {float(mean)} before step {self.global_step}: "
@@ -147,12 +154,22 @@ class Training(lightning.LightningModule):
 
 def rate_fraction(step: int, schedule: Schedule, total_steps: int, steps_per_epoch: int) -> float:
     """Learning rate of a step as a fraction of the highest: a linear rise, then what `type` says, down to `final_fraction`."""
-    warmup = min(schedule.warmup_steps, total_steps // 10) if total_steps > 0 else schedule.warmup_steps
+    warmup = min(schedule.warmup_steps, total_steps // 10)
     if step < warmup:
         return (step + 1) / (warmup + 1)
+    return fall(schedule, min(1.0, (step - warmup) / max(1, total_steps - warmup)), step // steps_per_epoch)
+
+
+def timed_rate_fraction(step: int, schedule: Schedule, done: float, steps_per_epoch: int) -> float:
+    """The same where time is the budget, of which the part `done` is over: the rise takes `warmup_steps`, at most a tenth of the time."""
+    rise = min(1.0, max((step + 1) / (schedule.warmup_steps + 1), 10 * done))
+    return rise * fall(schedule, done, step // steps_per_epoch)
+
+
+def fall(schedule: Schedule, done: float, epoch: int) -> float:
+    """What `type` makes of the highest learning rate after the part `done` of a training."""
     if schedule.type == "constant":
         return 1.0
     if schedule.type == "exponential":
-        return max(schedule.final_fraction, schedule.factor ** (step // steps_per_epoch))
-    done = min(1.0, (step - warmup) / max(1, total_steps - warmup))
+        return max(schedule.final_fraction, schedule.factor**epoch)
     return schedule.final_fraction + (1 - schedule.final_fraction) * 0.5 * (1 + math.cos(math.pi * done))

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +24,9 @@ from rich.markup import escape
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
 from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
-from spinconv.potential.training.callbacks import BestAndLast, Clock, Display, HistoryLog
+from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog, duration
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
+from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
 from spinconv.potential.training.doubts import implausible_forces, undetermined_references
@@ -36,6 +37,7 @@ from spinconv.potential.training.statistics import Statistics, check_references,
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
+RESULT = "result.json"  # written when a training has ended
 
 
 class Source(NamedTuple):
@@ -51,10 +53,19 @@ class Splits(NamedTuple):
     test: list[Frame]
 
 
-def fit(config: Config, source: Source, output: Path, resume: bool = False, console: Console | None = None) -> Path:
-    """Trains as the config says and gives back the best checkpoint.
+def fit(
+    config: Config,
+    source: Source,
+    output: Path,
+    resume: bool = False,
+    console: Console | None = None,
+    now: Callable[[], float] = time.monotonic,
+    splits: Splits | None = None,
+) -> Path:
+    """Trains as the config says and gives back the best checkpoint; `now` is the clock of `max_time` (s), `splits` are read if not given.
 
-    Results in `output`: best.ckpt, last.ckpt, log.csv, learning_curve.png, config.yaml, and test.json if there are test frames.
+    Results in `output`: best.ckpt, last.ckpt, log.csv, learning_curve.png, config.yaml, result.json once it has ended, and test.json if
+    there are test frames.
     """
     console = console or Console()
     last = output / "last.ckpt"
@@ -67,7 +78,8 @@ def fit(config: Config, source: Source, output: Path, resume: bool = False, cons
     if config.batch_size % config.devices:
         raise ConfigError(f"{source.name}: `batch_size` must be a multiple of `devices` ({config.devices}), got {config.batch_size}")
 
-    splits = read_splits(config, source, console)
+    check_devices(config, source.name)
+    splits = splits or read_splits(config, source, console)
     rank, world = int(os.environ.get("LOCAL_RANK", 0)), config.devices
     architecture, training_graphs, numbers, coverage = prepare(config, source, splits)
     validation_graphs = GraphDataset(splits.validation, architecture.cutoff, DTYPES[config.dtype])
@@ -77,15 +89,16 @@ def fit(config: Config, source: Source, output: Path, resume: bool = False, cons
     if config.reference_energies.least_squares and config.start_from is None:
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, source)
-    module = Training(model, architecture, config, stream.steps, epochs, about(config, splits), coverage)
+    clock = Clock(config.max_time, epochs * stream.steps if epochs > 0 else -1, now)
+    module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage)
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)
     if resume:
         stream.set_epoch(check_same_training(last, module.about, console))
     output.mkdir(parents=True, exist_ok=True)
     (output / "config.yaml").write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    (output / RESULT).unlink(missing_ok=True)
 
-    clock = Clock(config.max_time)
-    history = HistoryLog(output, clock, f"{source.name}, {len(splits.train)} frames")
+    history = HistoryLog(output, clock, headline(source, config, model, splits))
     callbacks: list[Callback] = [clock, history, Display(console, history), BestAndLast(output)]
     if config.early_stopping is not None:
         callbacks.append(EarlyStopping("validation_loss", patience=config.early_stopping, check_on_train_epoch_end=True, verbose=False))
@@ -108,10 +121,23 @@ def fit(config: Config, source: Source, output: Path, resume: bool = False, cons
         validation = loader(validation_graphs, Once(len(splits.validation), max(10, config.batch_size), rank, world))
         arguments: dict[str, Any] = {"ckpt_path": last, "weights_only": True} if resume else {}
         trainer.fit(module, loader(training_graphs, stream), validation, **arguments)
+        seconds = clock.seconds
     best = output / "best.ckpt"
     if trainer.is_global_zero:
         say_end(console, best, splits.test, output)
+        write_result(output, config, trainer.global_step, seconds)
     return best
+
+
+def check_devices(config: Config, name: str) -> None:
+    """Refuse more devices of a kind than this machine has."""
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    n = max(there.values()) if config.accelerator == "gpu" else there.get(config.accelerator)
+    if n is not None and n < config.devices:
+        wanted = f"`accelerator: {config.accelerator}` with `devices: {config.devices}`"
+        raise ConfigError(
+            f"{name}: {wanted} needs as many of them in this machine, torch finds {n}; `accelerator: auto` takes what is there"
+        )
 
 
 def read_splits(config: Config, source: Source, console: Console) -> Splits:
@@ -234,8 +260,7 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
             raise ConfigError(
                 f"{last}: `{inner}` was another one when this training began; put it back, or start a new training in another --output"
             )
-    schedule = current["settings"]["schedule"]["type"]
-    if schedule == "cosine" and any(before["settings"][key] != current["settings"][key] for key in ("max_epochs", "max_steps")):
+    if current["settings"]["schedule"]["type"] == "cosine" and schedule_length(before["settings"]) != schedule_length(current["settings"]):
         console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
     return int(content[KEY]["training"]["epoch"])
 
@@ -246,13 +271,31 @@ def say_doubt(console: Console, doubt: str | None) -> None:
         console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
 
 
+def schedule_length(settings: dict[str, Any]) -> tuple[Any, ...]:
+    """What the schedule takes as the length of the training: time only where there is nothing else."""
+    steps = settings["max_epochs"], settings["max_steps"]
+    return steps if any(steps) else (settings["max_time"],)
+
+
+def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Splits) -> str:
+    """What a picture of this training has above it."""
+    return (
+        f"{Path(source.name).stem} ({' '.join(symbols(model))}), {len(splits.train):,} + {len(splits.validation):,} frames, "
+        f"{count_parameters(model):,} parameters, seed {config.seed}"
+    )
+
+
+def symbols(model: HarmonicSpinConv) -> list[str]:
+    """Chemical symbols of the model's elements, in its order."""
+    return [chemical_symbols[z] for z in torch.argsort(model._index_of_number)[-model.n_elements :].tolist()]
+
+
 def say_plan(
     console: Console, config: Config, model: HarmonicSpinConv, numbers: Statistics, splits: Splits, steps: int, epochs: int
 ) -> None:
     """What is going to happen, before it does."""
-    elements = [chemical_symbols[z] for z in torch.argsort(model._index_of_number)[-model.n_elements :].tolist()]
-    references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(elements, numbers.reference_energies, strict=True))
-    length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"epochs of {steps} steps for {config.max_time:g} s"
+    references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(symbols(model), numbers.reference_energies, strict=True))
+    length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"
     for line in (
         f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test frames",
         f"reference energies {references} eV; force rms {numbers.scale:.4f} eV/Å; {numbers.average_neighbors:.2f} neighbours",
@@ -269,6 +312,24 @@ def say_end(console: Console, best: Path, test: list[Frame], output: Path) -> No
         result = evaluate_frames(model, metadata["config"], test)
         (output / "test.json").write_text(json.dumps([figure._asdict() for figure in result.figures], indent=2))
         console.print(error_table(result.figures, f"{len(test)} test frames"))
+
+
+def write_result(output: Path, config: Config, steps: int, seconds: float) -> None:
+    """result.json: the training has ended, with which budget, after how much, and with which validation errors."""
+    training = load_checkpoint(output / "best.ckpt").metadata["training"]
+    content = {"budget": budget(config), "steps": steps, "seconds": seconds, "best_epoch": training["epoch"]}
+    (output / RESULT).write_text(json.dumps({**content, "validation": training["validation"]}, indent=2))
+
+
+def budget(config: Config) -> dict[str, Any]:
+    """What ends a training."""
+    return {key: getattr(config, key) for key in ("max_epochs", "max_steps", "max_time", "early_stopping")}
+
+
+def has_ended(output: Path, config: Config) -> bool:
+    """Whether the training in a folder has ended with the budget of this config."""
+    path = output / RESULT
+    return path.is_file() and json.loads(path.read_text())["budget"] == budget(config)
 
 
 @contextmanager

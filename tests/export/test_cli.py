@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,9 @@ from models import ELEMENTS, SHIPPED_CHECKPOINT, random_model
 from spinconv.export import export_model
 from spinconv.export.check import TOLERANCES, Difference
 from spinconv.export.cli import app
+from spinconv.export.commands.export import sources
 from spinconv.export.engines import installed_engines
+from spinconv.export.reader import read_model
 from spinconv.potential import ModelConfig
 
 CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1)
@@ -120,6 +124,33 @@ def test_export_of_a_checkpoint_and_check_against_another_checkpoint(tmp_path: P
     assert done.returncode == 1
     assert "DIFFERS" in done.stdout
     assert "do not use this file" in done.stdout
+
+
+@pytest.mark.skipif(not SHIPPED_CHECKPOINT.exists(), reason="no shipped checkpoint")
+def test_export_of_a_committee_writes_every_member(tmp_path: Path) -> None:
+    for seed in (10, 2):
+        (tmp_path / f"seed{seed}").mkdir()
+        shutil.copy(SHIPPED_CHECKPOINT, tmp_path / f"seed{seed}" / "best.ckpt")
+    done = spinconv("export", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"(\S+): written", done.stdout) == [str(tmp_path / "committee" / name) for name in ("seed2.pt", "seed10.pt")]
+    assert read_model(tmp_path / "committee" / "seed10.pt").metadata["name"] == "seed10"
+
+
+def test_export_takes_the_folder_of_a_training(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"must be a checkpoint or a folder of `spinconv train`, has neither best.ckpt nor seed\*/best.ckpt"
+    ):
+        sources(tmp_path, None)
+    (tmp_path / "seed0").mkdir()
+    (tmp_path / "seed0" / "best.ckpt").touch()
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file: must be a folder for the 1 members of .*, is a file"):
+        sources(tmp_path, tmp_path / "file")
+    assert sources(tmp_path, Path("folder")) == [(tmp_path / "seed0" / "best.ckpt", Path("folder/seed0.pt"))]
+    (tmp_path / "best.ckpt").touch()
+    assert sources(tmp_path, None) == [(tmp_path / "best.ckpt", Path("model.pt"))]
+    assert sources(tmp_path / "best.ckpt", Path("mine.pt")) == [(tmp_path / "best.ckpt", Path("mine.pt"))]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,20 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
     [
         ({"model": {"lmax": "three"}}, "ethanol.yaml: `model.lmax` must be a whole number, got 'three'"),
         ({"model": {"lmax": True}}, "ethanol.yaml: `model.lmax` must be a whole number, got True"),
-        ({"model": {"lmaxx": 3}}, "ethanol.yaml: `model.lmaxx` is not a known key; did you mean `lmax`?"),
+        ({"model": {"lmaxx": 3}}, "ethanol.yaml: `model.lmaxx` is not a known key; did you mean `model.lmax`?"),
+        ({"learning_rate": 1e-3}, "ethanol.yaml: `learning_rate` is not a known key; did you mean `optimizer.learning_rate`?"),
+        (
+            {"model": {"learning_rate": 1e-3}},
+            "ethanol.yaml: `model.learning_rate` is not a known key; did you mean `optimizer.learning_rate`?",
+        ),
+        ({"loss": {"batch_size": 5}}, "ethanol.yaml: `loss.batch_size` is not a known key; did you mean `batch_size`?"),
+        ({"type": "mse"}, "ethanol.yaml: `type` is not a known key; did you mean `loss.type`, `optimizer.type` or `schedule.type`?"),
+        ({"energy_wieght": 5.0}, "ethanol.yaml: `energy_wieght` is not a known key; did you mean `loss.energy_weight`?"),
+        ({"optimiser": {"type": "adam"}}, "ethanol.yaml: `optimiser` is not a known key; did you mean `optimizer`?"),
+        (
+            {"loss": {"colour": "red"}},
+            "ethanol.yaml: `loss.colour` is not a known key; known here: type, energy_weight, forces_weight, stress_weight, huber_delta",
+        ),
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
         (
             {"data": {}},
@@ -40,11 +53,7 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"loss": {"type": "l2"}}, "ethanol.yaml: `loss.type` must be one of mse, mae or huber, got 'l2'"),
         ({"loss": [1, 2]}, "ethanol.yaml: `loss` must be a section of keys and values, got [1, 2]"),
         ({"loss": {"energy_weight": 0, "forces_weight": 0}}, "ethanol.yaml: `loss` needs `energy_weight` or `forces_weight` above 0"),
-        ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs` or `max_steps`"),
-        (
-            {"max_epochs": None, "max_time": "2h"},
-            "ethanol.yaml: needs `max_epochs` or `max_steps` (the cosine schedule has to know its length)",
-        ),
+        ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs`, `max_steps` or `max_time`"),
         ({"max_time": "soon"}, "ethanol.yaml: `max_time` must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00, got 'soon'"),
         (
             {"data": {"train": "t.xyz", "validation": 1.5}},
@@ -121,8 +130,25 @@ def test_times_are_read(tmp_path, text, seconds):
 def test_changes_are_laid_over_the_file(tmp_path):
     config = read_config(written(tmp_path, GOOD), ["model.lmax=4", "seed=7", "data.validation=5"])
     assert (config.model["lmax"], config.seed, config.data.validation) == (4, 7, 5)
-    with pytest.raises(ConfigError, match=r"--set wants KEY=VALUE, got 'seed'"):
-        read_config(written(tmp_path, GOOD), ["seed"])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("seed", "--set wants KEY=VALUE, got 'seed'"),
+        ("data.train=[", "--set data.train: '[' is not YAML; quote what is text: --set 'data.train=\"...\"'"),
+        ("learning_rate=1e-3", "ethanol.yaml: `learning_rate` is not a known key; did you mean `optimizer.learning_rate`?"),
+        ("lmax=4", "ethanol.yaml: `lmax` is not a known key; did you mean `model.lmax`?"),
+    ],
+)
+def test_a_bad_change_is_refused_with_a_sentence(tmp_path, change, sentence):
+    with pytest.raises(ConfigError) as error:
+        read_config(written(tmp_path, GOOD), [change])
+    assert str(error.value) == sentence
+
+
+def test_time_alone_is_a_length(tmp_path):
+    assert read_config(written(tmp_path, {**GOOD, "max_epochs": None, "max_time": "10m"})).max_time == 600
 
 
 def test_the_model_takes_its_elements_from_the_data_or_the_config(tmp_path):

@@ -1,8 +1,11 @@
 import csv
 import io
+import json
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import ase
@@ -24,8 +27,8 @@ from spinconv.potential.training.checkpoint import load_checkpoint, read_checkpo
 from spinconv.potential.training.cli import train as train_command
 from spinconv.potential.training.config import ConfigError, read_config
 from spinconv.potential.training.frames import DataError
-from spinconv.potential.training.module import TrainingError, rate_fraction
-from spinconv.potential.training.trainer import Source, fit
+from spinconv.potential.training.module import TrainingError, rate_fraction, timed_rate_fraction
+from spinconv.potential.training.trainer import Source, fit, has_ended
 
 from .conftest import emt_frames, labelled
 
@@ -44,11 +47,11 @@ SETTINGS = {
 }
 
 
-def run(folder: Path, output: str, resume: bool = False, **changes) -> str:
+def run(folder: Path, output: str, resume: bool = False, now: Callable[[], float] = time.monotonic, **changes) -> str:
     """Trains on folder/train.xyz with SETTINGS and changes into folder/output; gives back what was printed."""
     (folder / "tiny.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
     printed = Console(file=io.StringIO(), width=200)
-    fit(read_config(folder / "tiny.yaml"), Source("tiny.yaml", folder), folder / output, resume, printed)
+    fit(read_config(folder / "tiny.yaml"), Source("tiny.yaml", folder), folder / output, resume, printed, now)
     return printed.file.getvalue()
 
 
@@ -67,6 +70,21 @@ def same(a: object, b: object) -> bool:
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
+
+
+@pytest.fixture
+def now(monkeypatch) -> Callable[[], float]:
+    """A clock on which every step of a training takes a second, and nothing else any time."""
+    seconds = 0.0
+
+    def ticking(*arguments):
+        nonlocal seconds
+        seconds += 1.0
+        return original(*arguments)
+
+    original = module.Training.training_step
+    monkeypatch.setattr(module.Training, "training_step", ticking)
+    return lambda: seconds
 
 
 def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -> None:
@@ -94,10 +112,13 @@ def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -
         {"schedule": {"type": "exponential", "factor": 0.8, "warmup_steps": 7}},
         {"schedule": {"type": "plateau", "patience": 1}, "optimizer": {"learning_rate": 0.3, "type": "adam"}},
         {"epoch_steps": 3, "ema_decay": 0.0, "early_stopping": 10},
+        {"max_epochs": None, "max_time": 17.0, "schedule": {"type": "cosine", "warmup_steps": 7}},
     ],
-    ids=["cosine", "exponential", "plateau", "short epochs"],
+    ids=["cosine", "exponential", "plateau", "short epochs", "time"],
 )
-def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(tmp_path, train_file, monkeypatch, changes):
+def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(tmp_path, train_file, monkeypatch, now, changes):
+    """The same to the last bit; where time is the budget, if the steps took the same time."""
+    changes = {**changes, "now": now}
     run(tmp_path, "whole", **changes)
     # 5 training and 1 validation evaluations an epoch (4 with short epochs): breaks off within the third epoch
     interrupted(tmp_path, "parts", 14 if "epoch_steps" not in changes else 9, monkeypatch, **changes)
@@ -110,6 +131,72 @@ def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(tmp_pat
     best = [read_checkpoint(tmp_path / name / "best.ckpt")["spinconv"] for name in ("whole", "parts")]
     assert same(best[0]["weights"], best[1]["weights"])
     assert records(tmp_path / "whole") == records(tmp_path / "parts")
+    seconds = [content["callbacks"]["Clock"]["seconds"] for content in (whole, parts)]
+    assert seconds == [whole["global_step"]] * 2  # those of the epoch that was lost do not count
+
+
+TIMED = {"max_epochs": None, "max_time": 13.0}
+
+
+def test_time_alone_is_the_length_of_a_training_and_of_its_schedule(tmp_path, train_file, now):
+    printed = run(tmp_path, "out", now=now, **TIMED)
+    found = records(tmp_path / "out")
+    assert [(r["epoch"], r["step"]) for r in found] == [("1", "5"), ("2", "10"), ("3", "13")]  # it ends within its third epoch
+    cosine = [0.01 * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * seconds / 13))) for seconds in (5, 10, 13)]
+    np.testing.assert_allclose([float(r["learning_rate"]) for r in found], cosine, rtol=1e-5)
+    np.testing.assert_allclose(cosine[-1], 0.01 * 0.01)
+    assert "13 s in epochs of 5 steps" in printed
+    assert re.search(r"1e\+03 ms a step, validation included: ends at .*, in 8 s, after about 3 epochs, 13 steps", printed)
+    assert read_checkpoint(tmp_path / "out" / "last.ckpt")["global_step"] == 13
+
+
+def test_an_epoch_longer_than_the_time_is_cut_and_validated(tmp_path, train_file, now):
+    run(tmp_path, "out", now=now, max_epochs=None, max_time=3.0)
+    whole = run(tmp_path, "whole", now=now, max_epochs=None, max_time=3.0, epoch_steps=3)
+    assert "3 s in epochs of 3 steps" in whole
+    assert records(tmp_path / "out") == records(tmp_path / "whole")  # the mean loss of the steps that were made included
+    assert (tmp_path / "out" / "best.ckpt").is_file()
+
+
+def test_a_training_whose_time_is_over_goes_on_with_more_of_it(tmp_path, train_file, now):
+    run(tmp_path, "out", now=now, **TIMED)
+    before = read_checkpoint(tmp_path / "out" / "last.ckpt")
+    printed = run(tmp_path, "out", resume=True, now=now, **TIMED)
+    assert "The 13 s of this training are over; a longer `max_time` goes on." in printed
+    assert same(before["state_dict"], read_checkpoint(tmp_path / "out" / "last.ckpt")["state_dict"])
+    printed = run(tmp_path, "out", resume=True, now=now, **{**TIMED, "max_time": 20.0})
+    assert "The length of the training has changed" in printed
+    assert [(r["epoch"], r["step"]) for r in records(tmp_path / "out")][2:] == [("3", "13"), ("4", "18"), ("5", "20")]
+
+
+def test_time_beside_epochs_ends_a_run_and_changes_no_learning_rate(tmp_path, train_file, now):
+    run(tmp_path, "whole")
+    printed = run(tmp_path, "out", now=now, max_time=7.0)
+    assert records(tmp_path / "out") == records(tmp_path / "whole")[:2]  # at the end of the second epoch of 5 steps
+    assert "after about 2 epochs, 7 steps" in printed
+    assert "`max_time` ends it at 35% of its steps, long before the cosine schedule does" in printed
+    run(tmp_path, "out", resume=True, now=now, max_time=7.0)  # another 7 s, which take it to its end
+    assert records(tmp_path / "out") == records(tmp_path / "whole")
+
+
+def test_steps_alone_tell_exactly_how_many_there_are(tmp_path, train_file, now):
+    printed = run(tmp_path, "out", now=now)
+    assert "1e+03 ms a step" in printed
+    assert "in 15 s, after 4 epochs, 20 steps" in printed
+    assert "cosine schedule" not in printed
+
+
+def test_a_training_that_has_ended_says_so_in_a_file(tmp_path, train_file, monkeypatch):
+    interrupted(tmp_path, "out", 14, monkeypatch)
+    assert not (tmp_path / "out" / "result.json").exists()
+    run(tmp_path, "out", resume=True)
+    config = read_config(tmp_path / "tiny.yaml")
+    assert has_ended(tmp_path / "out", config)
+    assert not has_ended(tmp_path / "out", config.model_copy(update={"max_epochs": 5}))
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert (result["steps"], result["budget"]["max_epochs"]) == (20, 4)
+    best = min(float(r["validation_loss"]) for r in records(tmp_path / "out"))
+    assert result["validation"]["validation_loss"] == pytest.approx(best, rel=1e-5)
 
 
 def test_training_learns_forces_and_energies(tmp_path):
@@ -137,7 +224,7 @@ def test_the_results_are_complete(tmp_path, train_file, clusters):
     ase.io.write(tmp_path / "test.xyz", clusters[:5])
     printed = run(tmp_path, "out", data={"train": "train.xyz", "validation": 4, "test": "test.xyz"})
     found = {path.name for path in (tmp_path / "out").iterdir()}
-    assert found == {"best.ckpt", "last.ckpt", "log.csv", "learning_curve.png", "config.yaml", "test.json"}
+    assert found == {"best.ckpt", "last.ckpt", "log.csv", "learning_curve.png", "config.yaml", "result.json", "test.json"}
     assert (tmp_path / "out" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert "20 training, 4 validation, 5 test frames" in printed
     assert "train.xyz: 24 frames in eV and Angstrom" in printed
@@ -284,6 +371,10 @@ def test_a_loss_that_is_no_number_ends_the_training_in_words(tmp_path, train_fil
         ({"reference_energies": {"Cu": -1000.0, "Al": 0.0}}, "eV per atom away from the reference energies"),
         ({"data": {"train": "nothing.xyz"}}, "nothing.xyz: there is no such file"),
         ({"batch_size": 3, "devices": 2}, "`batch_size` must be a multiple of `devices`"),
+        (
+            {"accelerator": "cuda", "devices": 99, "batch_size": 99},
+            "`accelerator: cuda` with `devices: 99` needs as many of them in this machine",
+        ),
         ({"start_from": "nothing.ckpt"}, "nothing.ckpt: there is no such checkpoint"),
     ],
 )
@@ -305,6 +396,21 @@ def test_the_command_trains_and_speaks_of_errors(tmp_path, train_file):
     result = CliRunner().invoke(app, [*arguments, "--set", "model.lmax=three", "--resume"])
     assert result.exit_code == 1
     assert "ERROR: tiny.yaml: `model.lmax` must be a whole number, got 'three'" in result.output
+    (tmp_path / "file").write_text("no folder")
+    result = CliRunner().invoke(app, [str(tmp_path / "tiny.yaml"), "-o", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 1
+    assert re.search(r"ERROR: .*Not a directory", result.output)
+
+
+def test_without_lightning_the_command_says_what_to_install(tmp_path, monkeypatch):
+    for name in ("committee", "trainer"):
+        monkeypatch.delitem(sys.modules, f"spinconv.potential.training.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "lightning", None)
+    app = Typer()
+    app.command()(train_command)
+    result = CliRunner().invoke(app, [str(tmp_path / "tiny.yaml")])
+    assert result.exit_code == 1
+    assert result.output == 'spinconv train needs lightning: pip install "lightning>=2.4"\n'
 
 
 @pytest.mark.slow
@@ -346,6 +452,17 @@ def test_learning_rates_follow_their_schedules(tmp_path):
     assert rates(type="constant", warmup_steps=0) == [1.0] * 5
     np.testing.assert_allclose(rates(type="cosine", warmup_steps=10, final_fraction=0.2), [1 / 11, 1.0, 0.6, 0.2, 0.2])
     np.testing.assert_allclose(rates(type="exponential", warmup_steps=0, factor=0.5, final_fraction=0.01), [1.0, 0.5, 0.5**5, 0.01, 0.01])
+
+
+def test_learning_rates_follow_the_time_where_it_is_the_budget(tmp_path):
+    def rates(done, step=1000, **schedule):
+        settings = read_config(_written(tmp_path, {**SETTINGS, "schedule": schedule})).schedule
+        return [timed_rate_fraction(step, settings, part, steps_per_epoch=500) for part in done]
+
+    np.testing.assert_allclose(rates((0.0, 0.5, 1.0), type="cosine", warmup_steps=10, final_fraction=0.2), [1.0, 0.6, 0.2])
+    np.testing.assert_allclose(rates((0.0, 0.5), type="exponential", warmup_steps=0, factor=0.5), [0.25, 0.25])
+    # the rise: by steps, but over after a tenth of the time
+    np.testing.assert_allclose(rates((0.0, 0.01, 0.05, 0.1, 1.0), step=2, type="constant", warmup_steps=99), [0.03, 0.1, 0.5, 1.0, 1.0])
 
 
 def _written(folder: Path, settings: dict) -> Path:
