@@ -213,7 +213,9 @@ def duration(seconds: float) -> str:
 
 
 def clock_time(seconds: float) -> str:
-    """The time of day so many seconds from now, with the date if that is not today's."""
+    """The time of day so many seconds from now, with the day if that is not today."""
     now = datetime.now()
     then = now + timedelta(seconds=seconds)
-    return then.strftime("at %H:%M:%S" if then.date() == now.date() else "on %Y-%m-%d at %H:%M")
+    if then.date() == now.date():
+        return then.strftime("at %H:%M:%S")
+    return then.strftime("on %a at %H:%M" if then - now < timedelta(days=6) else "on %Y-%m-%d")

@@ -79,15 +79,16 @@ def predictions(path: Path, frames: Sequence[Frame]) -> Predictions:
 def committee_table(members: dict[str, Predictions], title: str) -> Table:
     """MAE and RMSE of every member and of the mean of their predictions."""
     mean = Predictions(*(np.mean(arrays, axis=0) for arrays in zip(*members.values(), strict=True)))
-    units = {"energies": "energy, meV/atom", "forces": "forces, meV/Å", "stresses": "stress, meV/Å³"}
-    known = [quantity for quantity in units if getattr(mean, quantity).size]
+    names = {"energies": ("energy", "meV/atom"), "forces": ("forces", "meV/Å"), "stresses": ("stress", "meV/Å³")}
+    known = [quantity for quantity in names if getattr(mean, quantity).size]
     table = Table(title=title)
     table.add_column("member")
     for quantity in known:
-        table.add_column(f"{units[quantity]}\nMAE", justify="right")
-        table.add_column("\nRMSE", justify="right")
-    for name, found in members.items():
-        table.add_row(name, *figures(found, known), end_section=name == list(members)[-1])
+        name, unit = names[quantity]
+        table.add_column(f"{name} MAE\n{unit}", justify="right")
+        table.add_column(f"{name} RMSE\n{unit}", justify="right")
+    for member, found in members.items():
+        table.add_row(member, *figures(found, known), end_section=member == list(members)[-1])
     table.add_row("their mean", *figures(mean, known))
     return table
 
