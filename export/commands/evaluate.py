@@ -53,6 +53,7 @@ def evaluate(
         for option, path in (("--plot", plot), ("--output", output)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise ValueError(f"`{option}` must be in a folder that is there, got {path}")
+        check_device(device)
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
@@ -79,6 +80,17 @@ def evaluate(
     for name, path in (("parity plot", plot), ("predictions", output)):
         if path is not None:
             console.print(f"{name}: {escape(str(path))}", highlight=False)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine, or this torch, does not have."""
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise ValueError(f"`--device` must be one that torch can use here, got {device!r}: {why}") from None
 
 
 @contextmanager
