@@ -1,4 +1,5 @@
-# Makes the target spinconv::torch and sets SPINCONV_TORCH_VERSION and SPINCONV_TORCH_LIBRARIES (the folder), or SPINCONV_TORCH_PROBLEM.
+# Makes the target spinconv::torch and sets SPINCONV_TORCH_VERSION, SPINCONV_TORCH_ABI_VERSION (a number as torch/headeronly/version.h packs
+# it) and SPINCONV_TORCH_LIBRARIES (the folder), or SPINCONV_TORCH_PROBLEM.
 #
 # A PyTorch that is a Python package is taken by its folders. Its CMake package would do, were it not that for a CUDA build it wants
 # the whole CUDA toolkit, which running needs as little as building against it does. The CMake package is for a libtorch without Python.
@@ -35,5 +36,8 @@ function(spinconv_find_torch)
   add_library(spinconv::torch ALIAS spinconv_torch)
   message(STATUS "PyTorch ${version} in ${libraries}")
   set(SPINCONV_TORCH_VERSION ${version} PARENT_SCOPE)
+  string(REGEX MATCH "^([0-9]+)\\.([0-9]+)" ignored "${version}")
+  math(EXPR abi_version "(${CMAKE_MATCH_1} << 56) | (${CMAKE_MATCH_2} << 48)" OUTPUT_FORMAT HEXADECIMAL)
+  set(SPINCONV_TORCH_ABI_VERSION ${abi_version} PARENT_SCOPE)
   set(SPINCONV_TORCH_LIBRARIES ${libraries} PARENT_SCOPE)
 endfunction()

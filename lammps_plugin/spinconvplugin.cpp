@@ -2,6 +2,8 @@
 // It is small on purpose: libtorch comes with pair_spinconv.so, which is loaded from beside this file when an input first says
 // `pair_style spinconv`, so that no other run of LAMMPS pays for it.
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "spinconv/torch_version.h"
+
 #include "comm.h"
 #include "error.h"
 #include "lammps.h"
@@ -40,13 +42,22 @@ std::string path_of_the_style()
   return path.substr(0, path.rfind('/') + 1) + "pair_spinconv.so";
 }
 
+// Of the libtorch that pair_spinconv.so will get. Another one lacks symbols, or has them and crashes.
+std::string words_on_torch()
+{
+  void *torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_LOCAL);
+  void *version = torch ? dlsym(torch, "aoti_torch_abi_version") : nullptr;
+  if (!version) return std::string("torch cannot be loaded: ") + dlerror();
+  return spinconv::torch_problem(SPINCONV_TORCH_ABI_VERSION, reinterpret_cast<spinconv::TorchVersion (*)()>(version)());
+}
+
 Pair *create(LAMMPS *lmp)
 {
+  const std::string problem = words_on_torch();
+  if (!problem.empty()) lmp->error->all(FLERR, "pair_style spinconv: {}", problem);
   void *library = dlopen(path_of_the_style().c_str(), RTLD_NOW | RTLD_LOCAL);
   void *function = library ? dlsym(library, "spinconv_create_pair") : nullptr;
-  if (!function)
-    lmp->error->all(FLERR, "pair_style spinconv cannot be loaded: {}. It was built with torch {}; install that, or build it again", dlerror(),
-                    SPINCONV_TORCH_VERSION);
+  if (!function) lmp->error->all(FLERR, "pair_style spinconv cannot be loaded: {}; build it again", dlerror());
   return reinterpret_cast<Create>(function)(lmp);
 }
 

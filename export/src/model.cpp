@@ -5,6 +5,7 @@
 #include "evaluation.h"
 
 #include "spinconv/elements.h"
+#include "spinconv/torch_version.h"
 
 #include <torch/cuda.h>
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
@@ -45,16 +46,6 @@ std::string sentence(const std::string& text) {
   const bool is_traceback = text.find("Traceback of TorchScript") != std::string::npos;
   const std::string& reason = is_traceback ? last : first;
   return reason.substr(0, reason.find(". "));
-}
-
-/// Refuses a libtorch of another minor version than the headers that this was compiled with, before anything of it is called: its C++
-/// interface changes with the minor version, and what follows then is a crash. A version is packed as 0x02'0d'00'.. for 2.13.0.
-void check_torch() {
-  const auto minor = [](uint64_t packed) { return std::to_string(packed >> 56) + "." + std::to_string((packed >> 48) & 0xff); };
-  const auto built = minor(TORCH_ABI_VERSION), found = minor(aoti_torch_abi_version());
-  if (built == found) return;
-  throw Error("it was built for torch " + built + ", found torch " + found + "; `pip install torch~=" + built +
-              ".0`, or build it for the one you have, in the folder of the sources: pip install --force-reinstall --no-deps .");
 }
 
 /// Whether what torch says means that there is no memory left. Its CPU allocator has no error of its own for that.
@@ -206,7 +197,7 @@ struct Model::Implementation {
   std::vector<bool> known;   // by atomic number
 
   Implementation(const std::string& bytes, const std::string& name, const Options& options) : threads(options.threads) {
-    check_torch();
+    if (const auto problem = torch_problem(TORCH_ABI_VERSION, aoti_torch_abi_version()); !problem.empty()) throw Error(problem);
     keep_freed_memory();
     if (threads < 0) throw Error("`threads` must be 0 (as many as torch has) or more, got " + std::to_string(threads));
     stages.device = parse_device(options.device, options.process_on_node);
