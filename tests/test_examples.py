@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from models import SHIPPED_MODEL
@@ -92,6 +93,19 @@ def test_lennard_jones_of_a_molecule_has_its_minimum_where_uff_says(molecule_mod
     carbon, oxygen, hydrogen, of_hydroxyl = (acetylacetone.names.index(name) for name in ("C1", "O1", "H2", "H1"))
     assert minimum[[carbon, oxygen, hydrogen]] == pytest.approx([3.851, 3.500, 2.886])
     assert epsilon[[carbon, oxygen, hydrogen, of_hydroxyl]] / 4.184 == pytest.approx([0.105, 0.060, 0.044, 0])
+
+
+@needs_openmm
+@pytest.mark.skipif(importlib.util.find_spec("tblite") is None, reason="tblite is not installed")
+@pytest.mark.parametrize(("name", "measured"), [("H2O", 1.85), ("CH3CH2OH", 1.69)])
+def test_charges_by_tblite_have_the_measured_dipole(molecule_module: ModuleType, tmp_path: Path, name: str, measured: float) -> None:
+    import ase.build
+
+    ase.build.molecule(name).write(tmp_path / "molecule.xyz")
+    molecule = molecule_module.read_molecule(tmp_path / "molecule.xyz")
+    charges = molecule_module.read_parameters(molecule, "tblite")[:, 0]
+    dipole = 4.8032 * np.linalg.norm(charges @ molecule.atoms.positions)  # Debye
+    assert dipole == pytest.approx(measured, abs=0.1)
 
 
 @needs_openmm

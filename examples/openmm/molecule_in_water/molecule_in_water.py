@@ -82,7 +82,8 @@ def main(
     integrator.setRandomNumberSeed(1)
     simulation = Simulation(modeller.topology, system, integrator, Platform.getPlatformByName(platform))
     simulation.context.setPositions(modeller.positions)
-    print(f"{simulation.topology.getNumResidues() - 1} waters, {len(ml_atoms)} atoms by {model}")
+    waters = sum(residue.name == "HOH" for residue in simulation.topology.residues())
+    print(f"{waters} waters, {len(ml_atoms)} atoms by {model}")
     simulation.minimizeEnergy(maxIterations=200)
     simulation.context.setVelocitiesToTemperature(temperature * kelvin, 1)
 
