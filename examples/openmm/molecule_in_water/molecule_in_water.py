@@ -28,6 +28,7 @@ ETHANOL = {
     "molecule": HERE.parent / "ethanol.pdb",
     "charges": str(HERE / "ethanol.txt"),
 }
+CUTOFF = 0.9  # nm, of the force field
 NO_CHARGES = """\
 WARNING: the molecule has no charges. Water feels its size and none of its polarity: it is hydrophobic as an alkane is, makes no hydrogen
 bonds, and its solvation is wrong. Give `--charges FILE` or `--charges tblite`."""
@@ -65,6 +66,9 @@ def main(
         parameters = read_parameters(solute, charges or "zero")
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from None
+    widest = solute.atoms.get_all_distances().max() / 10 + CUTOFF
+    if box < widest:
+        raise typer.BadParameter(f"`--box` must be at least {widest:.2f} nm for this molecule, got {box}: it would meet its own image")
     if not parameters[:, 0].any():
         print(NO_CHARGES)
     (output / "molecule.xml").write_text(force_field_xml(solute, parameters))
@@ -74,7 +78,7 @@ def main(
     ml_atoms = [atom.index for atom in modeller.topology.atoms() if atom.residue.name == RESIDUE]
 
     # what happens within the molecule is the model's; molecule-water and water-water are the force field's
-    molecular_mechanics = force_field.createSystem(modeller.topology, nonbondedMethod=PME, nonbondedCutoff=0.9 * nanometer)
+    molecular_mechanics = force_field.createSystem(modeller.topology, nonbondedMethod=PME, nonbondedCutoff=CUTOFF * nanometer)
     potential = MLPotential("spinconv", modelPath=model, threads=1)
     system = potential.createMixedSystem(modeller.topology, molecular_mechanics, ml_atoms)
 
