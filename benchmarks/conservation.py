@@ -66,10 +66,10 @@ def table_of(runs: list[Run], title: str) -> Table:
     """A row a trajectory; the ratio of fluctuations only where there is one."""
     ratios = [fluctuation_ratio(run, runs) for run in runs]
     table = Table(title=title)
-    for column in ("engine", "precision", "step\n(fs)", "mean T\n(K)", "drift\n(meV/atom/ps)", "rms\n(meV/atom)"):
+    for column in ("engine", "precision", "step\n(fs)", "mean\nT (K)", "drift (meV\n/atom/ps)", "rms (meV\n/atom)"):
         table.add_column(column, justify="left" if column in ("engine", "precision") else "right")
     if any(ratios):
-        table.add_column("rms / rms at\nhalf the step", justify="right")
+        table.add_column("rms /\nat dt/2", justify="right")
     for run, ratio in zip(runs, ratios, strict=True):
         cells = [run.engine, run.dtype, f"{run.timestep:g}", f"{run.temperature:.0f}", f"{run.drift:+.4f}", f"{run.fluctuation:.3f}"]
         table.add_row(*cells, *([ratio or "-"] if any(ratios) else []))
@@ -104,9 +104,9 @@ def verdict(runs: list[Run]) -> tuple[bool, str]:
     engines = list(dict.fromkeys(run.engine for run in runs))
     worst = [max((run for run in runs if run.engine == engine), key=lambda run: abs(run.drift)) for engine in engines]
     drifts = " and ".join(f"{run.drift:+.4f} ({run.engine})" for run in worst)
-    largest = "" if len(runs) == len(engines) else "at most "
+    what = "drift" if len(runs) == len(engines) else "largest drift"
     length = min(run.times[-1] for run in runs)
-    found = f"drift {largest}{drifts} meV/atom/ps over {length:.3g} ps; the published SpinConv drifts by {PUBLISHED_DRIFT:.0f}."
+    found = f"{what} {drifts} meV/atom/ps over {length:.3g} ps; the published SpinConv drifts by {PUBLISHED_DRIFT:.0f}."
     if length < LONG_ENOUGH - 0.01:
         return True, f"Too short for a verdict, which takes {LONG_ENOUGH:g} ps: {found}"
     if all(abs(run.drift) < CONSERVED for run in runs):  # NaN is not

@@ -15,7 +15,6 @@ import ase.io
 import numpy as np
 from ase import units
 from ase.data import atomic_numbers
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 
 from spinconv.export.module import KJ_PER_MOL_PER_EV
 
@@ -129,8 +128,9 @@ class Run(NamedTuple):
 def with_velocities(atoms: ase.Atoms, temperature: float, seed: int = 1) -> ase.Atoms:
     """A copy with velocities drawn once for all engines: of just this temperature (K), at rest as a whole."""
     atoms = atoms.copy()
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=np.random.default_rng(seed))
-    Stationary(atoms)
+    masses = atoms.get_masses()[:, None]
+    velocities = np.random.default_rng(seed).normal(size=(len(atoms), 3)) / np.sqrt(masses)
+    atoms.set_velocities(velocities - (masses * velocities).sum(axis=0) / masses.sum())
     drawn = temperature_of(atoms.get_kinetic_energy(), len(atoms))
     atoms.set_velocities(atoms.get_velocities() * np.sqrt(temperature / drawn))
     return atoms
