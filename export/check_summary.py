@@ -97,7 +97,7 @@ def verdict(found: Sequence[Summary], model: str) -> str:
     wrong = [s for s in found if s.failed]
     if wrong:
         where = "; ".join(f"{s.engine} in {s.failed} of {len(s.compared)} structures, most in {s.worst.structure}" for s in wrong)
-        return f"ERROR: {model} differs from ASE beyond the tolerance: {where}. Do not use this file"
+        return f"ERROR: {model} differs from ASE beyond the tolerance: {where}; do not use this file"
     right = [s.engine for s in found if s.compared]
     without = [s.engine for s in found if not s.compared]
     not_compared = f"; not compared: {', '.join(without)}" if without else ""
