@@ -129,6 +129,7 @@ def draw(runs: list[Run], title: str, path: Path) -> None:
         for run in (run for run in runs if run.engine == engine):
             label = f"{run.dtype}, {run.timestep:g} fs: drift {run.drift:+.4f} meV/atom/ps"
             panel.plot(run.times, (run.energies - run.energies.mean()) / run.n_atoms * 1e3, linewidth=0.7, label=label)
+        panel.margins(y=0.25)  # room for the legend
         panel.set_ylabel("total energy - mean\n(meV/atom)")
         panel.set_title(f"{engine}, enlarged", fontsize="medium")
         panel.legend(fontsize="small", loc="upper right")
@@ -210,7 +211,7 @@ def main(
     console.print(table_of(runs, f"{what}\nmodel: {escape(name)}"))
     console.print(start_in_words(runs, temperature))
     seconds = ", ".join(f"{run.engine} {run.seconds:.0f} s" for run in runs)
-    console.print(f"Wall time on this machine, whatever else it was doing: {seconds}.")
+    console.print(f"Wall time on this machine, busy or not: {seconds}.")
     console.print(f"plot: {output / 'conservation.png'}", soft_wrap=True)
     conserved, sentence = verdict(runs)
     console.print(sentence)
