@@ -153,9 +153,9 @@ def coverage_rows(coverage: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
         yield "saw", "not known: it does not say what its training frames covered"
         return
     pairs = sorted(coverage["shortest_distances"].items(), key=lambda pair: float(pair[1]))
-    yield "saw", f"distances from {listed([f'{pair} {distance:.2f}' for pair, distance in pairs])} Å on"
+    yield "saw", f"shortest (Å): {listed([f'{pair} {distance:.2f}' for pair, distance in pairs])}"
     counts = [f"{symbol} {least}" + (f" to {most}" if most != least else "") for symbol, (least, most) in coverage["neighbors"].items()]
-    yield "", f"neighbours of {listed(counts)}"
+    yield "", f"neighbours: {listed(counts)}"
 
 
 def bound_words(bound: dict[str, Any]) -> str:

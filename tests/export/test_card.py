@@ -119,8 +119,8 @@ def test_the_card_of_a_checkpoint_has_the_lines_of_its_file(info: Any, checkpoin
 def test_coverage_is_told_shortest_distance_first(checkpoint: Path) -> None:
     metadata = {"shortest_distances": {"H-O": 0.95, "H-H": 1.5, "C-H": 1.02}, "neighbors": {"C": [8, 8], "H": [4, 8]}}
     said = dict(rows(about_with(coverage=metadata), checkpoint))
-    assert said["saw"] == "distances from H-O 0.95, C-H 1.02, H-H 1.50 Å on"
-    assert said[""] == "neighbours of C 8, H 4 to 8"
+    assert said["saw"] == "shortest (Å): H-O 0.95, C-H 1.02, H-H 1.50"
+    assert said[""] == "neighbours: C 8, H 4 to 8"
     assert "not known" in dict(rows(about_with(coverage=None), checkpoint))["saw"]
 
 
