@@ -16,6 +16,7 @@ import numpy as np
 from ase import units
 from ase.data import atomic_numbers
 
+from spinconv.export.engines import EngineUnavailable
 from spinconv.export.module import KJ_PER_MOL_PER_EV
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -210,15 +211,22 @@ def _numbers(line: str) -> list[float]:
 
 
 def openmm_nve(plan: Plan, advance: Advance, platform: str = "Reference", properties: dict[str, str] | None = None) -> Run:
-    """SpinConvForce with a velocity Verlet integrator; the Reference platform is in double precision around the model."""
-    import openmm
+    """SpinConvForce with a velocity Verlet integrator; the Reference platform is in double precision around the model.
 
+    Raises EngineUnavailable where OpenMM, the plugin or the platform is missing.
+    """
     from spinconv.openmm_plugin import force
     from spinconv.openmm_plugin.engine import system_of
     from spinconv.openmm_plugin.torchforce_host import velocity_verlet
 
     atoms = plan.atoms
-    system = system_of(atoms, force(plan.model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=plan.dtype))
+    spinconv = force(plan.model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=plan.dtype)
+    import openmm
+
+    platforms = [openmm.Platform.getPlatform(n).getName() for n in range(openmm.Platform.getNumPlatforms())]
+    if platform not in platforms:
+        raise EngineUnavailable(f"OpenMM has no platform {platform} here, only {', '.join(platforms)}")
+    system = system_of(atoms, spinconv)
     integrator = velocity_verlet(plan.timestep / 1000)
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(platform), properties or {})
     context.setPositions(atoms.positions / 10)
