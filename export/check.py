@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 import ase
-import ase.build
-import ase.data
-import ase.io
 import numpy as np
 import torch
 
 from spinconv.export.calculator import SpinConvCalculator
+from spinconv.export.check_structures import Structures, own_structures, read_structures
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
 from spinconv.export.execution import without_profiling
 from spinconv.export.extrapolation import allow_extrapolation
@@ -55,17 +54,12 @@ class Tolerance(NamedTuple):
 
     def holds_for(self, row: Difference) -> bool:
         """Whether a row is within it; NaN is not."""
-        return (
-            row.energy <= self.energy
-            and row.forces <= self.forces
-            and row.relative <= self.relative
-            and (row.virial is None or row.virial <= self.virial)
-        )
+        return self.used_by(row) <= 1
 
-    def in_words(self) -> str:
-        """A line for the foot of the table."""
-        relative = f"relative {self.relative:.0e}"
-        return f"tolerance: energy {self.energy:.0e} eV/atom, forces {self.forces:.0e} eV/Å, virial {self.virial:.0e} eV/atom, {relative}"
+    def used_by(self, row: Difference) -> float:
+        """How much of it a row takes, 1 being all of it; NaN takes more than any number."""
+        shares = [row.energy / self.energy, row.forces / self.forces, (row.virial or 0.0) / self.virial, row.relative / self.relative]
+        return float(np.nan_to_num(np.max(shares), nan=np.inf))
 
 
 # float64: issue 2's figures, a thousand times what rounding leaves. float32: some hundred roundings of 1e-7 of forces of 10 eV/Å.
@@ -76,28 +70,50 @@ TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Toleranc
 @without_profiling()
 def compare(
     model: str | os.PathLike[str],
-    structures: str | os.PathLike[str] | None = None,
+    structures: str | os.PathLike[str] | Structures | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     dtype: str = "float64",
     engines: dict[str, Evaluate] | None = None,
+    progress: Callable[[float, str], None] = lambda done, what: None,
 ) -> list[Difference]:
     """The differences of every way to compute from the ASE calculator on the file, for every structure.
 
-    `engines` are all that are installed unless given.
+    `structures` are some frames of a file, or small ones made of the model's elements unless given; `engines` are all that are
+    installed unless given. `progress` is told the part that is done, 0 to 1, and what comes next.
     """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     calculator = SpinConvCalculator(model, dtype)
     sides = {**_ways_in_python(model, checkpoint, dtype), **(installed_engines() if engines is None else engines)}
+    if structures is None:
+        structures = own_structures(calculator.model.metadata["elements"])
+    elif not isinstance(structures, Structures):
+        structures = read_structures(structures)
     rows = []
-    for name, atoms in _structures(structures, calculator.model.metadata["elements"]).items():
-        truth = _of_calculator(atoms, calculator)
-        for side, evaluate in sides.items():
-            try:
-                rows.append(_difference(name, side, atoms, evaluate(str(model), atoms.copy(), dtype), truth))
-            except EngineUnavailable as reason:
-                rows.append(Difference(name, side, unavailable=str(reason)))
+    for n, (name, atoms) in enumerate(structures.atoms.items()):
+        with _naming(name, "ASE"):
+            truth = _of_calculator(atoms, calculator)
+        for m, (side, evaluate) in enumerate(sides.items()):
+            progress((n + m / len(sides)) / len(structures.atoms), f"{name}, {side}")
+            with _naming(name, side):
+                rows.append(_row(name, side, atoms, partial(evaluate, str(model), atoms.copy(), dtype), truth))
     return rows
+
+
+@contextmanager
+def _naming(structure: str, side: str) -> Iterator[None]:
+    """Says of an error where it happened."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{structure}, {side}: {error}") from error
+
+
+def _row(name: str, side: str, atoms: ase.Atoms, evaluate: Callable[[], EngineResult], truth: EngineResult) -> Difference:
+    try:
+        return _difference(name, side, atoms, evaluate(), truth)
+    except EngineUnavailable as reason:
+        return Difference(name, side, unavailable=str(reason))
 
 
 def eager_difference(model: str | os.PathLike[str], eager: HarmonicSpinConv) -> float:
@@ -106,7 +122,7 @@ def eager_difference(model: str | os.PathLike[str], eager: HarmonicSpinConv) -> 
     exact = _in_float64(eager, ModelConfig.from_dict(file.metadata["model"]))
     return max(
         _difference(name, "", atoms, _of_module(exact, atoms, torch.float64), _of_module(file.module, atoms, torch.float64)).energy
-        for name, atoms in _structures(None, file.metadata["elements"]).items()
+        for name, atoms in own_structures(file.metadata["elements"]).atoms.items()
     )
 
 
@@ -126,10 +142,11 @@ def _ways_in_python(
         eager = _in_float64(trained, config)
     scripted = torch.jit.script(ExportedModel(eager, config, dtype))
     precision = DTYPES[dtype]
+    hosted = torch.jit.load(str(model)).to(precision)
     return {
         "eager": lambda path, atoms, dtype: _of_module(eager.to(precision), atoms, precision),
         "scripted": lambda path, atoms, dtype: _of_module(scripted.to(precision), atoms, precision),
-        "forward": lambda path, atoms, dtype: _of_forward(path, atoms, precision),
+        "forward": lambda path, atoms, dtype: _of_forward(hosted, atoms),
     }
 
 
@@ -146,11 +163,10 @@ def _of_module(module: Model, atoms: ase.Atoms, precision: torch.dtype) -> Engin
     return EngineResult(float(evaluation.energies[0].detach()), evaluation.forces.detach().numpy(), voigt)
 
 
-def _of_forward(path: str, atoms: ase.Atoms, precision: torch.dtype) -> EngineResult:
+def _of_forward(module: torch.jit.ScriptModule, atoms: ase.Atoms) -> EngineResult:
     """By what OpenMM's TorchForce calls, neighbour list included."""
     if atoms.pbc.any() and not atoms.pbc.all():
         raise EngineUnavailable("positions and a box, or none: nothing periodic in one or two directions")
-    module = torch.jit.load(path).to(precision)
     module.numbers = torch.tensor(atoms.numbers, dtype=torch.int64)
     module.atoms, module.n_particles, module.boundary = torch.zeros(0, dtype=torch.int64), 0, ""  # a file may be bound to others
     box = torch.tensor(atoms.cell.array / ANGSTROM_PER_NM) if atoms.pbc.all() else None
@@ -174,33 +190,3 @@ def _difference(structure: str, engine: str, atoms: ase.Atoms, one: EngineResult
         virial = float(np.abs(np.asarray(one.stress) - np.asarray(other.stress)).max()) * per_atom
         relative.append(virial / max(float(np.abs(other.stress).max()) * per_atom, SMALL))
     return Difference(structure, engine, energy / max(1, len(atoms)), forces, virial, float(np.max(relative)))
-
-
-def _structures(path: str | os.PathLike[str] | None, symbols: list[str]) -> dict[str, ase.Atoms]:
-    if path is None:
-        return dict(_own_structures(symbols))
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"`{path}`: there is no such file of structures")
-    try:
-        frames = ase.io.read(str(path), ":")
-    except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
-    if not frames:
-        raise ValueError(f"`{path}` must hold structures, it is empty")
-    return {f"frame {n}": atoms for n, atoms in enumerate(frames)}
-
-
-def _own_structures(symbols: list[str]) -> Iterator[tuple[str, ase.Atoms]]:
-    """A free cluster, a triclinic crystal and a cell below two cutoffs, of the model's elements in turn, at their covalent distances."""
-    radii = [ase.data.covalent_radii[ase.data.atomic_numbers[symbol]] for symbol in symbols]
-    spacing = 2.2 * max(radii)
-    sites = np.array(list(np.ndindex(3, 2, 2)))
-    elements = [symbols[n % len(symbols)] for n in range(len(sites))]
-    rng = np.random.default_rng(0)
-    positions = (sites + rng.uniform(-0.12, 0.12, size=sites.shape)) * spacing
-    cell = np.diag([3.0, 2.0, 2.0]) * spacing
-    yield "cluster", ase.Atoms(elements, positions)
-    yield "small cell", ase.Atoms(elements, positions, cell=cell, pbc=True)
-    skewed = ase.Atoms(elements, positions, cell=cell, pbc=True)
-    skewed.set_cell(cell + np.array([[0, 0, 0], [0.5, 0, 0], [-0.3, 0.4, 0]]) * spacing, scale_atoms=True)
-    yield "triclinic", skewed

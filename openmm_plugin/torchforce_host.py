@@ -2,8 +2,9 @@
 
 A request has `file`, `positions` (nm), `masses`, `box` (nm, or null), `platform`, `properties`, `outputs_forces`, and `numbers` to set
 on an unbound module. With `timestep` (ps), `steps` and `every` it runs at constant energy by velocity Verlet: where `start` is true from
-`positions` and velocities drawn at `temperature` with `seed`, else from where the last such request ended. The answer has `energy`
-(kJ/mol) and `forces` (kJ/mol/nm), or of a run `total` and `kinetic` energies and `seconds` of its steps, or `error`.
+`positions` and `velocities` (nm/ps), else from where the last such request ended. The answer has `energy` (kJ/mol) and `forces`
+(kJ/mol/nm), or of a run `total` and `kinetic` energies, the first before any step where `start` is true, and `seconds`
+of its steps, or `error`.
 """
 
 import json
@@ -56,12 +57,12 @@ def evaluate(context: Any, request: dict[str, Any]) -> dict[str, Any]:
 def run(context: Any, request: dict[str, Any]) -> dict[str, Any]:
     if request["start"]:
         context.setPositions(request["positions"])
-        context.setVelocitiesToTemperature(request["temperature"], request["seed"])
+        context.setVelocities(request["velocities"])
     total, kinetic = [], []
     seconds = 0.0
-    for _ in range(request["steps"] // request["every"]):
+    for n in range(0 if request["start"] else 1, request["steps"] // request["every"] + 1):
         begin = time.perf_counter()
-        context.getIntegrator().step(request["every"])
+        context.getIntegrator().step(request["every"] if n else 0)
         seconds += time.perf_counter() - begin
         state = context.getState(energy=True)
         kinetic.append(state.getKineticEnergy()._value)
@@ -74,7 +75,7 @@ def main() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            key = json.dumps({name: value for name, value in request.items() if name not in ("positions", "start")})
+            key = json.dumps({name: value for name, value in request.items() if name not in ("positions", "velocities", "start")})
             if key not in contexts:
                 contexts.clear()
                 contexts[key] = make_context(request)

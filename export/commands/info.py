@@ -1,37 +1,31 @@
 """The command `spinconv info`."""
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from spinconv.export.commands.arguments import ModelPath
 from spinconv.export.console import console, errors_in_words
 
 
 def info(
-    model: ModelPath,
+    model: Annotated[
+        Path, typer.Argument(help="A model file of `spinconv export` or a checkpoint of `spinconv train`.", show_default=False)
+    ],
+    full: Annotated[bool, typer.Option("--full", help="Print all that the file says of itself.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print spinconv.json as it stands in the file.")] = False,
 ) -> None:
-    """Tell what a model file is: elements, cutoff, units, training data and errors, licence, versions."""
-    from spinconv.export.reader import read_model
+    """Tell what a model is, on one screen: elements, cutoff, units, training data and errors, what it has seen, licence, versions."""
+    from spinconv.export.card import WIDTH, about, card
 
     with errors_in_words():
-        metadata = read_model(model).metadata
+        found = about(model)
     if as_json:
-        print(json.dumps(metadata, indent=2))
-        return
-    table = Table(title=escape(str(model)), show_header=False)
-    for key, value in metadata.items():
-        table.add_row(key, escape(_in_words(value)))
-    console.print(table)
+        print(json.dumps(found.metadata, indent=2))
+    elif full:
+        import yaml
 
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, dict):
-        return "\n".join(f"{key}: {_in_words(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
+        print(yaml.safe_dump(found.metadata, sort_keys=False, allow_unicode=True, width=WIDTH), end="")
+    else:
+        console.print(card(found, model), soft_wrap=False, width=min(console.width, WIDTH), highlight=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import torch
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.training.metrics import ErrorFigure
 
 FORMAT = 1
 KEY = "spinconv"
@@ -76,3 +77,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if content[KEY]["format"] != FORMAT:
         raise ValueError(f"{path}: was written for format {content[KEY]['format']}, this spinconv reads {FORMAT}")
     return content
+
+
+def keep_test_errors(path: str | os.PathLike[str], figures: Sequence[ErrorFigure], n_frames: int) -> None:
+    """Writes errors on test frames into a checkpoint, so that the model that is exported from it can tell them."""
+    content = read_checkpoint(path)
+    content[KEY]["training"]["test"] = {"n_frames": n_frames, "errors": [figure._asdict() for figure in figures]}
+    whole = Path(path).with_name(Path(path).name + ".part")
+    torch.save(content, whole)
+    whole.replace(path)

@@ -25,7 +25,7 @@ from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
 from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog, duration
-from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
+from spinconv.potential.training.checkpoint import KEY, keep_test_errors, load_checkpoint, read_checkpoint
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
@@ -311,6 +311,7 @@ def say_end(console: Console, best: Path, test: list[Frame], output: Path) -> No
     if test:
         result = evaluate_frames(model, metadata["config"], test)
         (output / "test.json").write_text(json.dumps([figure._asdict() for figure in result.figures], indent=2))
+        keep_test_errors(best, result.figures, len(test))
         console.print(error_table(result.figures, f"{len(test)} test frames"))
 
 

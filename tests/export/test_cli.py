@@ -71,10 +71,10 @@ def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert done.returncode == 0, done.stdout
     for engine in ("lammps, 2 ranks  ", "lammps, 4 ranks  ", "lammps, 4 ranks tiled"):
         rows = [line for line in done.stdout.splitlines() if engine in line]
-        assert len(rows) == 3, done.stdout
-        assert "ok" in rows[0]  # the cluster; LAMMPS has no tiles for cells as small as the other two
-        assert "tiled" in engine or all("ok" in row for row in rows)
-        assert not any(" 0.0e+00          │ 0.0e+00 " in row for row in rows)
+        assert len(rows) == 1, done.stdout
+        assert "ok" in rows[0]
+        assert not re.search(r"ranks +0e\+00 +0e\+00", rows[0])
+    assert "lammps, 4 ranks tiled: skipped for 2 of 3 structures" in done.stdout  # there are no tiles for cells so small
     assert "openmm" not in done.stdout
     refused = spinconv("check", model, "--ranks", 4)
     assert refused.returncode == 1
@@ -90,12 +90,12 @@ def test_check_of_all_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("COLUMNS", "200")
     done = spinconv("check", model, "--all")
     assert done.returncode == 0, done.stdout
-    assert "relative 1e-10" in done.stdout
+    assert re.search(r"tolerance +1e-08 +1e-07 +1e-07 +1e-10", done.stdout)
     assert "DIFFERS" not in done.stdout
     for engine in ("eager", "scripted", "forward", "lammps  ", "lammps, 2 ranks  ", "openmm"):
         rows = [line for line in done.stdout.splitlines() if f" {engine} " in line]
-        assert len(rows) == 3, (engine, done.stdout)
-        assert all("ok" in row for row in rows)
+        assert len(rows) == 1, (engine, done.stdout)
+        assert "ok" in rows[0]
     assert "exclude each other" in spinconv("check", model, "--all", "--lammps").stdout
 
 

@@ -230,6 +230,8 @@ def test_the_results_are_complete(tmp_path, train_file, clusters):
     assert "train.xyz: 24 frames in eV and Angstrom" in printed
     assert len(re.findall(r"^ +\d+ +\d+ ", printed, re.MULTILINE)) == 4  # a line per epoch where there is no terminal
     assert "5 test frames" in printed
+    test = load_checkpoint(tmp_path / "out" / "best.ckpt").metadata["training"]["test"]  # where `spinconv export` finds them
+    assert test == {"n_frames": 5, "errors": json.loads((tmp_path / "out" / "test.json").read_text())}
 
 
 def test_checkpoints_hold_plain_data_and_no_path(tmp_path, train_file):
