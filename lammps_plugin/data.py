@@ -27,12 +27,15 @@ def read_structure(path: str | os.PathLike[str], index: int = -1) -> ase.Atoms:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`{path}`: there is no such file of structures")
     try:
-        atoms = ase.io.read(str(path), index)
-    except IndexError:
-        raise ValueError(f"`--index` must be the number of a frame of {path}, counted from 0 or, backwards, from -1; got {index}") from None
+        frames = ase.io.read(str(path), ":")
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
-    assert isinstance(atoms, ase.Atoms)  # one index was asked for
+    if not -len(frames) <= index < len(frames):
+        raise ValueError(
+            f"`--index` must be the number of one of the {len(frames)} frames of {path}, 0 the first, -1 the last; got {index}"
+        )
+    atoms = frames[index]
+    assert isinstance(atoms, ase.Atoms)  # several were asked for
     if not len(atoms):
         raise ValueError(f"`{path}` must hold atoms, frame {index} has none")
     return atoms

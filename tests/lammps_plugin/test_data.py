@@ -112,7 +112,7 @@ def test_the_last_frame_and_a_name_are_chosen_when_nothing_is_said(tmp_path: Pat
     [
         (["missing.xyz"], "`missing.xyz`: there is no such file of structures"),
         (["broken.xyz"], "`broken.xyz` must hold structures in a format of ASE, which says:"),
-        (["two.xyz", "--index", "2"], "`--index` must be the number of a frame of two.xyz, counted from 0 or, backwards, from -1; got 2"),
+        (["two.xyz", "--index", "2"], "`--index` must be the number of one of the 2 frames of two.xyz, 0 the first, -1 the last; got 2"),
         (["two.xyz", "--types", "C H"], "`--types` must name every element of the structure, got C H without O"),
         (["two.xyz", "--types", "C H O X9"], "`--types` must be different chemical symbols, got C H O X9"),
         (["two.xyz", "--units", "lj"], "`--units` must be one of metal, real, si, cgs, electron, micro, nano, got 'lj'"),
