@@ -125,8 +125,8 @@ def load_mpi() -> None:
         return  # the system may have one
 
 
-def box_of(atoms: ase.Atoms) -> Box:
-    """The box of LAMMPS for a cell; directions that are not periodic become perpendicular and as long as the atoms need."""
+def box_of(atoms: ase.Atoms, padding: float = PADDING) -> Box:
+    """The box of LAMMPS for a cell; directions that are not periodic become perpendicular and as long as the atoms and `padding` need."""
     cell = _complete(atoms.cell.array, atoms.pbc)
     if np.linalg.det(cell) < 0:
         cell = -cell  # the same lattice, right-handed
@@ -136,8 +136,8 @@ def box_of(atoms: ase.Atoms) -> Box:
     inside = atoms.positions @ rotation.T
     origin = np.zeros(3)
     for k in np.flatnonzero(~atoms.pbc):
-        origin[k] = inside[:, k].min() - PADDING
-        edges[k, k] = inside[:, k].max() + PADDING - origin[k]
+        origin[k] = inside[:, k].min() - padding
+        edges[k, k] = inside[:, k].max() + padding - origin[k]
     return Box(edges, rotation, origin)
 
 

@@ -1,5 +1,7 @@
 """Structures by name. All are made here; nothing is fetched."""
 
+from collections.abc import Callable
+
 import ase
 import ase.build
 import numpy as np
@@ -96,6 +98,47 @@ STRUCTURES = {
     "collinear": collinear,
     "cluster": lambda: cluster(30),
 }
+
+
+def periodic_along(*axes: int) -> Callable[[], ase.Atoms]:
+    """A skewed cell that is periodic in some directions only."""
+
+    def structure() -> ase.Atoms:
+        atoms = ethanol()
+        atoms.set_cell([[5, 0.3, 0.2], [1, 6, -2], [3, 2, 7]])
+        atoms.pbc = [axis in axes for axis in range(3)]
+        return atoms
+
+    structure.__name__ = f"periodic along {axes}"
+    return structure
+
+
+def left_handed() -> ase.Atoms:
+    atoms = triclinic()
+    atoms.set_cell(atoms.cell.array[[1, 0, 2]])
+    return atoms
+
+
+def skewed() -> ase.Atoms:
+    """Two copper atoms in a cell that leans over by several times its width."""
+    atoms = ase.Atoms("Cu", cell=[[2.5, 0, 0], [12, 2.6, 0], [-20, 9, 2.4]], pbc=True).repeat((1, 1, 2))
+    atoms.rattle(0.2, seed=0)
+    return atoms
+
+
+def slab_without_a_third_vector() -> ase.Atoms:
+    atoms = STRUCTURES["slab with adsorbate"]()
+    atoms.rattle(0.1, seed=0)
+    atoms.cell[2] = 0
+    return atoms
+
+
+CELLS: dict[str, Callable[[], ase.Atoms]] = {
+    **STRUCTURES,
+    **{case.__name__: case for case in (left_handed, skewed, slab_without_a_third_vector)},
+    **{case.__name__: case for case in (periodic_along(*axes) for axes in [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])},
+}
+"""The structures, and every kind of cell that LAMMPS has to turn."""
 
 
 def with_calculator(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:

