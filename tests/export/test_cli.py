@@ -70,7 +70,7 @@ def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     done = spinconv("check", model, "--lammps", "--ranks", 4)
     assert done.returncode == 0, done.stdout
     for engine in ("lammps, 2 ranks  ", "lammps, 4 ranks  ", "lammps, 4 ranks tiled"):
-        rows = [line for line in done.stdout.splitlines() if engine in line]
+        rows = [line for line in done.stdout.splitlines() if line.startswith(f"  {engine}")]
         assert len(rows) == 1, done.stdout
         assert "ok" in rows[0]
         assert not re.search(r"ranks +0e\+00 +0e\+00", rows[0])
