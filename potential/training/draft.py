@@ -18,8 +18,7 @@ from spinconv.potential.training.survey import VIRIALS, Survey
 
 ATOMS = 50  # in a step: on one core, more and smaller steps learn faster (docs/training.md)
 STEP, EDGE = 0.02, 3e-5  # seconds of a step and of each of its edges on one CPU core, measured for this architecture
-HOUR = 3600.0
-STEPS = (5_000, 100_000)  # fewer do not learn, more are not needed for a first model
+HOUR = 3600.0  # seconds: long enough for a first model of nearly anything
 EPOCH = (100, 1_000)  # steps between validations
 COMMENT = 34  # column
 
@@ -38,7 +37,6 @@ class Sizes(NamedTuple):
     n_validation: int
     batch_size: int
     epoch_steps: int
-    steps: int
     seconds: float  # of a step, on one core
 
 
@@ -63,14 +61,14 @@ def draft(survey: Survey, frames: Path, config: Path) -> Draft:
 
 
 def sizes(survey: Survey) -> Sizes:
-    """Validation frames, batch size and length: an hour on one core."""
+    """Validation frames, batch size, and what a step takes."""
     n = len(survey.frames)
     n_validation = max(1, min(round(n / 10), max(50, n // 100)))
     n_train = n - n_validation
     batch_size = max(1, min(10, n_train, round(ATOMS / survey.atoms_per_frame)))
     seconds = STEP + EDGE * batch_size * survey.atoms_per_frame * survey.neighbors
     epoch_steps = int(np.clip(n_train // batch_size, *EPOCH))
-    return Sizes(n_validation, batch_size, epoch_steps, int(np.clip(HOUR / seconds, *STEPS)), seconds)
+    return Sizes(n_validation, batch_size, epoch_steps, seconds)
 
 
 def covers(survey: Survey) -> bool:
@@ -186,10 +184,10 @@ def stress_weight(survey: Survey) -> float:
 
 
 def training_lines(size: Sizes) -> list[str]:
-    minutes = size.steps * size.seconds / 60
+    steps = f"{HOUR / size.seconds:,.0f} steps of {1000 * size.seconds:.0f} ms"
     return [
         line(0, "batch_size", size.batch_size, "frames in a step"),
-        line(0, "max_steps", size.steps, f"about {minutes:.0f} minutes on one CPU core; the errors fall over the whole length"),
+        line(0, "max_time", "1h", f"about {steps} on one CPU core; the learning rate falls over this time, and with it the errors"),
         line(0, "epoch_steps", size.epoch_steps, "steps between validations; last.ckpt is written then"),
         "optimizer: {type: adam, learning_rate: 5e-3}",
         "schedule: {type: cosine, warmup_steps: 500, final_fraction: 0.003}",

@@ -38,7 +38,8 @@ def draw_parity(path: Path, result: EvaluationResult, title: str) -> None:
     for (parity, residuals), panel in zip(rows, panels, strict=True):
         shown = np.random.default_rng(0).permutation(panel.reference.size)[:MOST]  # at random, so that no element lies above another
         colors = colors_of(panel.elements)
-        points = {"c": [colors[z] for z in panel.elements[shown].tolist()], "s": 5, "linewidths": 0, "alpha": 0.6, "rasterized": True}
+        size = 5 if len(shown) > 1000 else 15
+        points = {"c": [colors[z] for z in panel.elements[shown].tolist()], "s": size, "linewidths": 0, "alpha": 0.6, "rasterized": True}
         draw_panel(parity, residuals, panel, shown, points)
         if len(colors) > 1:
             legend(parity, residuals, panel, colors)
