@@ -37,7 +37,8 @@ def train(
     try:
         from spinconv.potential.training.committee import fit_committee
         from spinconv.potential.training.module import TrainingError
-        from spinconv.potential.training.trainer import Source, fit
+        from spinconv.potential.training.splits import Source
+        from spinconv.potential.training.trainer import fit
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "lightning":
             raise

@@ -14,7 +14,9 @@ from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.evaluation import evaluate_frames
 from spinconv.potential.training.frames import Frame
-from spinconv.potential.training.trainer import Source, about, check_same_training, fit, has_ended, read_splits
+from spinconv.potential.training.resume import about, check_same_training, has_ended
+from spinconv.potential.training.splits import Source, read_splits
+from spinconv.potential.training.trainer import fit
 
 
 class Predictions(NamedTuple):

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
+from rich.console import Console
+from rich.markup import escape
 
 from spinconv.potential.training.frames import ENERGY, LENGTH, Frame, FrameFile
 from spinconv.potential.training.statistics import composition, one_composition
@@ -56,3 +58,9 @@ def implausible_forces(file: FrameFile) -> str | None:
         f"{name}: read in {file.energy} and {file.length}, the forces have an rms of {rms:.3g} eV/Å, "
         f"which is implausibly {'large' if rms > MOST_FORCE else 'small'}; in {energy} and {length} it would be {size:.3g} (`data.units`)"
     )
+
+
+def say_doubt(console: Console, doubt: str | None) -> None:
+    """What may be wrong with the frames, if anything is."""
+    if doubt is not None:
+        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)

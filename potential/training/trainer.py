@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -10,47 +9,33 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning
 import torch
 import yaml
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
-from rich.markup import escape
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
-from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog, duration
-from spinconv.potential.training.checkpoint import KEY, keep_test_errors, load_checkpoint, read_checkpoint
+from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
+from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
-from spinconv.potential.training.doubts import implausible_forces, undetermined_references
-from spinconv.potential.training.evaluation import error_table, evaluate_frames
-from spinconv.potential.training.frames import DataError, Frame, Keys, check_elements, elements_of, fingerprint, read_frames, split
+from spinconv.potential.training.doubts import say_doubt, undetermined_references
+from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, read_frames
 from spinconv.potential.training.module import Training
+from spinconv.potential.training.report import headline, say_end, say_plan
+from spinconv.potential.training.resume import RESULT, about, check_same_training, write_result
+from spinconv.potential.training.splits import Source, Splits, read_splits
 from spinconv.potential.training.statistics import Statistics, check_references, given_energies, isolated_atoms, statistics
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
-FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
-RESULT = "result.json"  # written when a training has ended
-
-
-class Source(NamedTuple):
-    """Where a config came from: its name in errors, and the folder its paths start from."""
-
-    name: str
-    folder: Path
-
-
-class Splits(NamedTuple):
-    train: list[Frame]
-    validation: list[Frame]
-    test: list[Frame]
 
 
 def fit(
@@ -140,38 +125,6 @@ def check_devices(config: Config, name: str) -> None:
         )
 
 
-def read_splits(config: Config, source: Source, console: Console) -> Splits:
-    """Training, validation and test frames."""
-    d = config.data
-    frames = read(config, source, d.train, console)
-    if d.max_frames is not None:
-        _, frames = split(frames, min(d.max_frames, len(frames)), d.split_seed)
-    if isinstance(d.validation, str):
-        train, validation = frames, read(config, source, d.validation, console)
-    else:
-        n = d.validation if isinstance(d.validation, int) else max(1, round(d.validation * len(frames)))
-        if n >= len(frames):
-            raise ConfigError(f"{source.name}: `data.validation` must leave frames to train on: {n} of {len(frames)} are asked for")
-        train, validation = split(frames, n, d.split_seed)
-    test = read(config, source, d.test, console) if d.test is not None else []
-    return Splits(train, validation, test)
-
-
-def read(config: Config, source: Source, path: str, console: Console) -> list[Frame]:
-    d = config.data
-    found = read_frames(
-        source.folder / Path(path).expanduser(),
-        d.units.energy if d.units else None,
-        d.units.length if d.units else None,
-        Keys(d.energy_key, d.forces_key, d.stress_key),
-        forces_needed=config.loss.forces_weight > 0,
-        stress_needed=config.loss.stress_weight > 0,
-    )
-    console.print(found.units, highlight=False)
-    say_doubt(console, implausible_forces(found))
-    return found.frames
-
-
 def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics, dict[str, Any]]:
     """Architecture, training graphs, statistics and coverage, all from the training frames (or from the checkpoint of `start_from`)."""
     start = None if config.start_from is None else load_checkpoint(source.folder / Path(config.start_from).expanduser())
@@ -226,111 +179,6 @@ def build_model(config: Config, architecture: ModelConfig, numbers: Statistics, 
     if config.start_from is not None:
         model.load_state_dict(load_checkpoint(source.folder / Path(config.start_from).expanduser()).model.state_dict())
     return model
-
-
-def about(config: Config, splits: Splits) -> dict[str, Any]:
-    """What checkpoints say of the training: file names without folders, settings, and a hash of the data."""
-    settings = config.model_dump()
-    for section, key in (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms")):
-        if isinstance(settings[section][key], str):
-            settings[section][key] = Path(settings[section][key]).name
-    settings = {key: value for key, value in settings.items() if key != "output"}
-    if config.start_from is not None:
-        settings["start_from"] = Path(config.start_from).name
-    data = {
-        "train_file": Path(config.data.train).name,
-        "n_train": len(splits.train),
-        "n_validation": len(splits.validation),
-        "train_sha256": fingerprint(splits.train),
-        "validation_sha256": fingerprint(splits.validation),
-    }
-    return {"data": data, "settings": settings, "torch": str(torch.__version__), "date": time.strftime("%Y-%m-%d")}
-
-
-def check_same_training(last: Path, current: dict[str, Any], console: Console) -> int:
-    """Refuse to resume a training with other data or settings; gives back the number of epochs done."""
-    content = read_checkpoint(last)
-    before = content[KEY]["training"]
-    if before["data"] != current["data"]:
-        raise ConfigError(f"{last}: was trained on other frames than these; start a new training in another --output")
-    for key in current["settings"]:
-        old, new = before["settings"].get(key), current["settings"][key]
-        if key not in FREE_TO_CHANGE and old != new:
-            inner = next((f"{key}.{k}" for k in {**old, **new} if old.get(k) != new.get(k)), key) if isinstance(old, dict) else key
-            raise ConfigError(
-                f"{last}: `{inner}` was another one when this training began; put it back, or start a new training in another --output"
-            )
-    if current["settings"]["schedule"]["type"] == "cosine" and schedule_length(before["settings"]) != schedule_length(current["settings"]):
-        console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
-    return int(content[KEY]["training"]["epoch"])
-
-
-def say_doubt(console: Console, doubt: str | None) -> None:
-    """What may be wrong with the frames, if anything is."""
-    if doubt is not None:
-        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
-
-
-def schedule_length(settings: dict[str, Any]) -> tuple[Any, ...]:
-    """What the schedule takes as the length of the training: time only where there is nothing else."""
-    steps = settings["max_epochs"], settings["max_steps"]
-    return steps if any(steps) else (settings["max_time"],)
-
-
-def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Splits) -> str:
-    """What a picture of this training has above it."""
-    return (
-        f"{Path(source.name).stem} ({' '.join(symbols(model))}), {len(splits.train):,} + {len(splits.validation):,} frames, "
-        f"{count_parameters(model):,} parameters, seed {config.seed}"
-    )
-
-
-def symbols(model: HarmonicSpinConv) -> list[str]:
-    """Chemical symbols of the model's elements, in its order."""
-    return [chemical_symbols[z] for z in torch.argsort(model._index_of_number)[-model.n_elements :].tolist()]
-
-
-def say_plan(
-    console: Console, config: Config, model: HarmonicSpinConv, numbers: Statistics, splits: Splits, steps: int, epochs: int
-) -> None:
-    """What is going to happen, before it does."""
-    references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(symbols(model), numbers.reference_energies, strict=True))
-    length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"
-    for line in (
-        f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test frames",
-        f"reference energies {references} eV; force rms {numbers.scale:.4f} eV/Å; {numbers.average_neighbors:.2f} neighbours",
-        f"{count_parameters(model):,} parameters, {config.dtype}, {length}, {config.batch_size} frames a step",
-    ):
-        console.print(line, highlight=False)
-
-
-def say_end(console: Console, best: Path, test: list[Frame], output: Path) -> None:
-    """Where the result is, and its errors on the test frames."""
-    model, metadata = load_checkpoint(best)
-    console.print(f"best epoch {metadata['training']['epoch']}: {best}", highlight=False)
-    if test:
-        result = evaluate_frames(model, metadata["config"], test)
-        (output / "test.json").write_text(json.dumps([figure._asdict() for figure in result.figures], indent=2))
-        keep_test_errors(best, result.figures, len(test))
-        console.print(error_table(result.figures, f"{len(test)} test frames"))
-
-
-def write_result(output: Path, config: Config, steps: int, seconds: float) -> None:
-    """result.json: the training has ended, with which budget, after how much, and with which validation errors."""
-    training = load_checkpoint(output / "best.ckpt").metadata["training"]
-    content = {"budget": budget(config), "steps": steps, "seconds": seconds, "best_epoch": training["epoch"]}
-    (output / RESULT).write_text(json.dumps({**content, "validation": training["validation"]}, indent=2))
-
-
-def budget(config: Config) -> dict[str, Any]:
-    """What ends a training."""
-    return {key: getattr(config, key) for key in ("max_epochs", "max_steps", "max_time", "early_stopping")}
-
-
-def has_ended(output: Path, config: Config) -> bool:
-    """Whether the training in a folder has ended with the budget of this config."""
-    path = output / RESULT
-    return path.is_file() and json.loads(path.read_text())["budget"] == budget(config)
 
 
 @contextmanager

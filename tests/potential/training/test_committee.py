@@ -14,7 +14,8 @@ from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.cli import train
 from spinconv.potential.training.committee import Predictions, committee_table
 from spinconv.potential.training.config import read_config
-from spinconv.potential.training.trainer import Source, fit
+from spinconv.potential.training.splits import Source
+from spinconv.potential.training.trainer import fit
 
 from .test_training import SETTINGS
 

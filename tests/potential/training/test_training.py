@@ -28,7 +28,9 @@ from spinconv.potential.training.cli import train as train_command
 from spinconv.potential.training.config import ConfigError, read_config
 from spinconv.potential.training.frames import DataError
 from spinconv.potential.training.module import TrainingError, rate_fraction, timed_rate_fraction
-from spinconv.potential.training.trainer import Source, fit, has_ended
+from spinconv.potential.training.resume import has_ended
+from spinconv.potential.training.splits import Source
+from spinconv.potential.training.trainer import fit
 
 from .conftest import emt_frames, labelled
 

@@ -1,0 +1,80 @@
+"""What a folder knows of the training in it: whether it is the same one, and whether it has ended."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
+from spinconv.potential.training.config import Config, ConfigError
+from spinconv.potential.training.frames import fingerprint
+from spinconv.potential.training.splits import Splits
+
+FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
+RESULT = "result.json"  # written when a training has ended
+
+
+def about(config: Config, splits: Splits) -> dict[str, Any]:
+    """What checkpoints say of the training: file names without folders, settings, and a hash of the data."""
+    settings = config.model_dump()
+    for section, key in (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms")):
+        if isinstance(settings[section][key], str):
+            settings[section][key] = Path(settings[section][key]).name
+    settings = {key: value for key, value in settings.items() if key != "output"}
+    if config.start_from is not None:
+        settings["start_from"] = Path(config.start_from).name
+    data = {
+        "train_file": Path(config.data.train).name,
+        "n_train": len(splits.train),
+        "n_validation": len(splits.validation),
+        "train_sha256": fingerprint(splits.train),
+        "validation_sha256": fingerprint(splits.validation),
+    }
+    return {"data": data, "settings": settings, "torch": str(torch.__version__), "date": time.strftime("%Y-%m-%d")}
+
+
+def check_same_training(last: Path, current: dict[str, Any], console: Console) -> int:
+    """Refuse to resume a training with other data or settings; gives back the number of epochs done."""
+    content = read_checkpoint(last)
+    before = content[KEY]["training"]
+    if before["data"] != current["data"]:
+        raise ConfigError(f"{last}: was trained on other frames than these; start a new training in another --output")
+    for key in current["settings"]:
+        old, new = before["settings"].get(key), current["settings"][key]
+        if key not in FREE_TO_CHANGE and old != new:
+            inner = next((f"{key}.{k}" for k in {**old, **new} if old.get(k) != new.get(k)), key) if isinstance(old, dict) else key
+            raise ConfigError(
+                f"{last}: `{inner}` was another one when this training began; put it back, or start a new training in another --output"
+            )
+    if current["settings"]["schedule"]["type"] == "cosine" and schedule_length(before["settings"]) != schedule_length(current["settings"]):
+        console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
+    return int(content[KEY]["training"]["epoch"])
+
+
+def schedule_length(settings: dict[str, Any]) -> tuple[Any, ...]:
+    """What the schedule takes as the length of the training: time only where there is nothing else."""
+    steps = settings["max_epochs"], settings["max_steps"]
+    return steps if any(steps) else (settings["max_time"],)
+
+
+def write_result(output: Path, config: Config, steps: int, seconds: float) -> None:
+    """result.json: the training has ended, with which budget, after how much, and with which validation errors."""
+    training = load_checkpoint(output / "best.ckpt").metadata["training"]
+    content = {"budget": budget(config), "steps": steps, "seconds": seconds, "best_epoch": training["epoch"]}
+    (output / RESULT).write_text(json.dumps({**content, "validation": training["validation"]}, indent=2))
+
+
+def budget(config: Config) -> dict[str, Any]:
+    """What ends a training."""
+    return {key: getattr(config, key) for key in ("max_epochs", "max_steps", "max_time", "early_stopping")}
+
+
+def has_ended(output: Path, config: Config) -> bool:
+    """Whether the training in a folder has ended with the budget of this config."""
+    path = output / RESULT
+    return path.is_file() and json.loads(path.read_text())["budget"] == budget(config)
