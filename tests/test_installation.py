@@ -169,8 +169,17 @@ def test_a_build_without_torch_says_why_it_has_no_plugins(tmp_path: Path) -> Non
     wheel = wheel_of(tmp_path / "empty" / "bin" / "python", tmp_path)
     assert not [name for name in wheel.namelist() if name.endswith(".so")]
     for plugin in PLUGINS:
-        assert json.loads(wheel.read(f"spinconv/{plugin}/build.json"))["not_built"] == "PyTorch was not found (pip install torch)"
+        assert json.loads(wheel.read(f"spinconv/{plugin}/build.json"))["not_built"].startswith("PyTorch was not found (pip install torch)")
     assert "torch>=2.9" in requirements(wheel)
+
+
+def test_a_machine_without_a_compiler_gets_no_plugins_and_the_reason(tmp_path: Path) -> None:
+    cmake = shutil.which("cmake", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if cmake is None:
+        pytest.skip("cmake is not installed")
+    done = run(cmake, "-S", ROOT, "-B", tmp_path, "-DSKBUILD=1", env={**os.environ, "CXX": str(tmp_path / "none")})
+    assert done.returncode == 0, done.stderr
+    assert "pair_style spinconv is not built: a C++17 compiler was not found (Debian: apt-get install g++)" in " ".join(done.stderr.split())
 
 
 @pytest.mark.slow
