@@ -39,7 +39,7 @@ CONSERVED = 0.05
 LONG_ENOUGH = 5.0
 """ps: over less, the fluctuation itself has a slope."""
 PUBLISHED_DRIFT, PUBLISHED_LENGTH = 64.0, 0.8
-"""meV/atom/ps of the published SpinConv, measured over so many ps of 8 atoms (DESIGN 1)."""
+"""meV/atom/ps of the published SpinConv, measured over so many ps of 8 atoms with its original implementation."""
 
 console = Console(highlight=False)  # 80 columns where there is no terminal
 

@@ -99,7 +99,7 @@ def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
 
 
 def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:
-    """The torch that a wheel needs: the minor version that its plugins were compiled against, any where there was none."""
+    """The torch that a wheel needs: the minor version that is there to compile plugins against, any where there is none."""
     found = {} if making_sdist else torch()
     minor = ".".join(found.get("version", "").split(".")[:2])
     return {"dependencies": [f"torch=={minor}.*" if minor else f"torch>={OLDEST_TORCH}"]}

@@ -1,7 +1,7 @@
 # Plugins that are built where their engine is found, and a note of each, build.json, which `spinconv --version` and error messages read.
 
-# Adds the folder of a plugin for an ENGINE (LAMMPS or OPENMM), or says why not. The folder sets, in this scope, by spinconv_not_built(reason)
-# that it cannot be built, or SPINCONV_<ENGINE>_VERSION.
+# Adds the folder of a plugin for an ENGINE (LAMMPS or OPENMM), or says why not. The folder says spinconv_not_built(reason), or sets its
+# directory property SPINCONV_ENGINE_VERSION.
 function(spinconv_add_plugin engine folder name)
   set(wanted ${SPINCONV_${engine}})
   set(reason "")
@@ -17,7 +17,7 @@ function(spinconv_add_plugin engine folder name)
   if(reason AND wanted STREQUAL "ON")
     message(FATAL_ERROR "${name} cannot be built: ${reason}")
   elseif(reason AND NOT wanted STREQUAL "OFF")
-    spinconv_tell("${name} is not built: ${reason}. Once that is there, build it in the folder of the sources: pip install --force-reinstall --no-deps .")
+    spinconv_tell("${name} is not built: ${reason}. To build it once that is mended, in the folder of the sources: pip install --force-reinstall --no-deps .")
   elseif(NOT reason)
     message(STATUS "${name}: for ${version}")
   endif()

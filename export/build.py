@@ -4,7 +4,7 @@ import importlib.resources
 import json
 from typing import NamedTuple
 
-BUILD = "in the folder of the sources: pip install --force-reinstall --no-deps ."
+BUILD = "pip install --force-reinstall --no-deps . in the folder of the sources"
 """What builds the plugins against the torch and the engines that are installed."""
 PLUGINS = ("lammps_plugin", "openmm_plugin")
 
@@ -24,7 +24,7 @@ class Build(NamedTuple):
     def in_words(self) -> str:
         """A line for people."""
         if self.not_built:
-            return f"{self.plugin}: not built: {self.not_built}; once that is there, {BUILD}"
+            return f"{self.plugin}: not built: {self.not_built}; to build it once that is mended: {BUILD}"
         return f"{self.plugin}: built for {self.engine} and torch {self.torch}"
 
     def torch_problem(self, found: str) -> str:
@@ -33,13 +33,14 @@ class Build(NamedTuple):
         >>> Build("SpinConvForce", "OpenMM 8.6", "2.13.0", "").torch_problem("2.13.1+cpu")
         ''
         >>> Build("SpinConvForce", "OpenMM 8.6", "2.13.0", "").torch_problem("2.12.1")  # doctest: +ELLIPSIS
-        'SpinConvForce was built for torch 2.13, found torch 2.12.1; `pip install torch==2.13.0`, or build it for the one you have, ...'
+        'SpinConvForce: it was built for torch 2.13, found torch 2.12; `pip install torch~=2.13.0`, or build it again ...'
         """
         if minor(self.torch) == minor(found):
             return ""
+        built = minor(self.torch)
         return (
-            f"{self.plugin} was built for torch {minor(self.torch)}, found torch {found}; `pip install torch=={self.torch.split('+')[0]}`, "
-            f"or build it for the one you have, {BUILD}"
+            f"{self.plugin}: it was built for torch {built}, found torch {minor(found)}; `pip install torch~={built}.0`, "
+            f"or build it again for the one you have ({BUILD})"
         )
 
 

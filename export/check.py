@@ -62,7 +62,7 @@ class Tolerance(NamedTuple):
         return float(np.nan_to_num(np.max(shares), nan=np.inf))
 
 
-# float64: issue 2's figures, a thousand times what rounding leaves. float32: some hundred roundings of 1e-7 of forces of 10 eV/Å.
+# float64: a thousand times what rounding leaves. float32: some hundred roundings of 1e-7 of forces of 10 eV/Å.
 TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Tolerance(2e-5, 5e-4, 5e-4, 1e-3)}
 
 

@@ -30,8 +30,16 @@ def read_structures(path: str | os.PathLike[str], frames: int | None = FRAMES) -
 
     Raises FileNotFoundError, or ValueError for what ASE cannot read.
     """
-    path = Path(path)
-    if not path.is_file():
+    found = read_frames(path)
+    chosen = spread(len(found), frames)
+    all_of_them = f"{len(found)} frame{'s' * (len(found) > 1)} of {Path(path).name}"
+    words = all_of_them if len(chosen) == len(found) else f"{len(chosen)} of {all_of_them}, spread evenly"
+    return Structures({f"frame {n}": found[n] for n in chosen}, words)
+
+
+def read_frames(path: str | os.PathLike[str]) -> list[ase.Atoms]:
+    """All structures of a file in any format of ASE; FileNotFoundError or ValueError in words."""
+    if not Path(path).is_file():
         raise FileNotFoundError(f"`{path}`: there is no such file of structures")
     try:
         found = list(ase.io.iread(str(path), ":"))
@@ -39,10 +47,7 @@ def read_structures(path: str | os.PathLike[str], frames: int | None = FRAMES) -
         raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
     if not found:
         raise ValueError(f"`{path}` must hold structures, it is empty")
-    chosen = spread(len(found), frames)
-    all_of_them = f"{len(found)} frame{'s' * (len(found) > 1)} of {path.name}"
-    words = all_of_them if len(chosen) == len(found) else f"{len(chosen)} of {all_of_them}, spread evenly"
-    return Structures({f"frame {n}": found[n] for n in chosen}, words)
+    return found
 
 
 def spread(total: int, frames: int | None) -> list[int]:

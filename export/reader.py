@@ -36,6 +36,7 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     """
     keep_freed_memory()
     path = Path(path)
+    check_device(device)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     if not path.is_file():
@@ -59,6 +60,15 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
         raise ValueError(f"`{path}` is damaged: its weights do not have the hash written in it; export it again")
     precision = DTYPES[dtype or metadata["dtype"]]
     return ModelFile(module.to(precision).eval(), metadata, precision)
+
+
+def check_device(device: str | torch.device) -> None:
+    """Raises ValueError for a device that this machine, or this torch, does not have."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).strip().partition("\n")[0]
+        raise ValueError(f"`device` must be one that torch can use here, got {str(device)!r}: {why}") from None
 
 
 def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], nonconservative: bool = False) -> None:

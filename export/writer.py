@@ -1,4 +1,4 @@
-"""Writes the one file that every engine reads: a TorchScript archive that says of itself what it is (DESIGN 4)."""
+"""Writes the one file that every engine reads: a TorchScript archive that says of itself what it is."""
 
 import hashlib
 import json

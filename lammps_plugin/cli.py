@@ -21,6 +21,7 @@ def lammps_data(
     types: Annotated[
         str, typer.Option(help='Elements of types 1, 2, ..., as "O H" (default: those there are, by atomic number).', show_default=False)
     ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     units: Annotated[str, typer.Option(help="Unit system of LAMMPS: metal, real, si, cgs, electron, micro or nano.")] = "metal",
 ) -> None:
     """Write a data file for LAMMPS, and print the lines that an input begins with."""
@@ -34,6 +35,8 @@ def lammps_data(
 
             check_elements(elements, read_model(model).metadata["elements"], model)
         output = output or Path(f"data.{structure.stem}")
+        if output.exists() and not force:
+            raise FileExistsError(f"`{output}` exists already; choose another --output, or say --force")
         title = f"frame {index} of {structure.name}" if index >= 0 else f"frame {index} (from the end) of {structure.name}"
         text = data_file(atoms, elements, units, title)
         lines = input_lines(atoms, elements, str(output), str(model or "model.pt"), units)

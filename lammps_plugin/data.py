@@ -4,7 +4,6 @@
 import io
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import ase
 import ase.io
@@ -14,6 +13,7 @@ from ase.data import atomic_numbers
 from ase.io.lammpsdata import write_lammps_data
 from ase.units import fs
 
+from spinconv.export.check_structures import read_frames
 from spinconv.lammps_plugin.engine import Box, box_of
 
 UNITS = ("metal", "real", "si", "cgs", "electron", "micro", "nano")
@@ -24,18 +24,10 @@ SKIN = 2.0  # Å, of the neighbor list: LAMMPS' own choice in units metal and re
 
 def read_structure(path: str | os.PathLike[str], index: int = -1) -> ase.Atoms:
     """One frame of a file in any format of ASE, counted as Python does; FileNotFoundError or ValueError in words."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"`{path}`: there is no such file of structures")
-    try:
-        frames = ase.io.read(str(path), ":")
-    except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
+    frames = read_frames(path)
     if not -len(frames) <= index < len(frames):
-        raise ValueError(
-            f"`--index` must be the number of one of the {len(frames)} frames of {path}, 0 the first, -1 the last; got {index}"
-        )
+        raise ValueError(f"`index` must be the number of one of the {len(frames)} frames of {path}, 0 the first, -1 the last; got {index}")
     atoms = frames[index]
-    assert isinstance(atoms, ase.Atoms)  # several were asked for
     if not len(atoms):
         raise ValueError(f"`{path}` must hold atoms, frame {index} has none")
     return atoms
@@ -47,10 +39,10 @@ def types_of(atoms: ase.Atoms, order: Sequence[str] = ()) -> list[str]:
     types = list(order) or present
     wrong = [symbol for symbol in types if symbol not in atomic_numbers or types.count(symbol) > 1]
     if wrong:
-        raise ValueError(f"`--types` must be different chemical symbols, got {' '.join(types)}")
+        raise ValueError(f"`types` must be different chemical symbols, got {' '.join(types)}")
     missing = [symbol for symbol in present if symbol not in types]
     if missing:
-        raise ValueError(f"`--types` must name every element of the structure, got {' '.join(types)} without {missing[0]}")
+        raise ValueError(f"`types` must name every element of the structure, got {' '.join(types)} without {missing[0]}")
     return types
 
 
@@ -58,7 +50,7 @@ def check_elements(types: Sequence[str], known: Sequence[str], model: str | os.P
     """Raises ValueError for a type that the model does not know."""
     unknown = [symbol for symbol in types if symbol not in known]
     if unknown:
-        raise ValueError(f"`--model` must know all elements of the structure, {model} knows {', '.join(known)}, got {unknown[0]}")
+        raise ValueError(f"`model` must know all elements of the structure, {model} knows {', '.join(known)}, got {unknown[0]}")
 
 
 def data_file(atoms: ase.Atoms, types: Sequence[str], units: str = "metal", title: str = "") -> str:
@@ -68,7 +60,7 @@ def data_file(atoms: ase.Atoms, types: Sequence[str], units: str = "metal", titl
     some room; with `boundary m` they grow where atoms want more.
     """
     if units not in UNITS:
-        raise ValueError(f"`--units` must be one of {', '.join(UNITS)}, got {units!r}")
+        raise ValueError(f"`units` must be one of {', '.join(UNITS)}, got {units!r}")
     _check_masses(atoms)
     text = io.StringIO()
     turned = _in_box(atoms, box_of(atoms, ROOM))

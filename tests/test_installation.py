@@ -127,7 +127,7 @@ def test_python_refuses_another_torch_before_lammps_is_loaded(monkeypatch: pytes
 
     monkeypatch.setattr(engine, "version", lambda name: "2.99.0")
     with pytest.raises(
-        EngineUnavailable, match=r"pair_style spinconv was built for torch \d\.\d+, found torch 2\.99\.0; `pip install torch=="
+        EngineUnavailable, match=r"pair_style spinconv: it was built for torch \d\.\d+, found torch 2\.99; `pip install torch~="
     ):
         engine.open_lammps()
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from spinconv.export.commands.arguments import ModelPath
 from spinconv.export.console import console, errors_in_words, progress_bar, say
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(
-    model: ModelPath,
+    model: Annotated[Path, typer.Argument(help="A model file written by `spinconv export`.", show_default=False)],
     structures: Annotated[
         Path | None, typer.Argument(help="Structures in any format of ASE (default: small ones made on the spot).")
     ] = None,
@@ -65,14 +64,14 @@ def engines_of(lammps: bool, everything: bool, ranks: int) -> "dict[str, Evaluat
 def number_of_frames(text: str) -> int | None:
     """What `--frames` says; None for all.
 
-    >>> number_of_frames("20"), number_of_frames("all"), number_of_frames("0")
-    (20, None, None)
+    >>> number_of_frames("20"), number_of_frames("all")
+    (20, None)
     """
     if text == "all":
         return None
-    if not text.isdecimal():
+    if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"`--frames` must be a number of frames or `all`, got {text!r}")
-    return int(text) or None
+    return int(text)
 
 
 def as_dict(model: Path, dtype: str, structures: str, found: "list[Summary]") -> dict[str, Any]:

@@ -41,6 +41,7 @@ def evaluate(
     import torch
 
     from spinconv.export.loading import load
+    from spinconv.export.reader import check_device
     from spinconv.export.writer import DTYPES
     from spinconv.potential.training.doubts import implausible_forces
     from spinconv.potential.training.evaluation import error_table, evaluate_frames, frame_errors, worst_table, write_predictions
@@ -80,17 +81,6 @@ def evaluate(
     for name, path in (("parity plot", plot), ("predictions", output)):
         if path is not None:
             console.print(f"{name}: {escape(str(path))}", highlight=False)
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that this machine, or this torch, does not have."""
-    import torch
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        why = str(error).strip().partition("\n")[0]
-        raise ValueError(f"`--device` must be one that torch can use here, got {device!r}: {why}") from None
 
 
 @contextmanager

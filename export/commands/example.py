@@ -17,4 +17,4 @@ def example(
     with errors_in_words():
         written = write_example(folder)
     console.print(f"{escape(str(folder))}: {', '.join(path.name for path in written)}; try, in that folder:", highlight=False)
-    console.print("    lmp -in in.ethanol\n    python ethanol_nve.py\n    spinconv info model.pt", highlight=False)
+    console.print("    lmp -in in.ethanol\n    python ethanol_nve.py model.pt\n    spinconv info model.pt", highlight=False)

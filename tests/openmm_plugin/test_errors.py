@@ -205,14 +205,14 @@ def test_a_position_that_is_no_number_names_the_particle(platform: str, model_fi
 
 @pytest.mark.parametrize(("built", "found"), [("8.6.1", "8.5.2"), ("8.6.1", "9.6.1")])
 def test_another_minor_version_of_openmm_is_refused(built: str, found: str) -> None:
-    with pytest.raises(EngineUnavailable, match=re.escape(f"found openmm {found}; `pip install openmm=={built}`, or")):
+    with pytest.raises(EngineUnavailable, match=re.escape(f"found openmm {found}; `pip install openmm=={built}`, or build it again")):
         check_openmm(built, found)
 
 
 def test_another_minor_version_of_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "__version__", "2.99.0")
     load_library.cache_clear()
-    with pytest.raises(EngineUnavailable, match=r"SpinConvForce was built for torch \d\.\d+, found torch 2\.99\.0; `pip install torch=="):
+    with pytest.raises(EngineUnavailable, match=r"SpinConvForce: it was built for torch \d\.\d+, found torch 2\.99; `pip install torch~="):
         load_library()
 
 

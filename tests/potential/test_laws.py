@@ -1,4 +1,4 @@
-"""The laws of the model (DESIGN 7), in float64, with random, with trained and with tenfold weights."""
+"""The laws of the model, in float64, with random, with trained and with tenfold weights."""
 
 from collections.abc import Callable
 

@@ -14,13 +14,15 @@ import numpy as np
 import typer
 from molecule import RESIDUE, Molecule, count_pieces, find_bonds, force_field_xml, read_molecule, read_parameters, topology
 from numpy.typing import NDArray
-from openmm import LangevinMiddleIntegrator, MonteCarloBarostat, Platform
+from openmm import LangevinMiddleIntegrator, MonteCarloBarostat, OpenMMException, Platform
 from openmm.app import PME, CheckpointReporter, ForceField, Modeller, PDBFile, Simulation, StateDataReporter
 from openmm.unit import angstrom, atmosphere, femtosecond, kelvin, nanometer, picosecond
 from openmmml import MLPotential
 
 mpl.use("Agg")  # a file is all that is asked for
 import matplotlib.pyplot as plt
+
+from spinconv.export import read_model
 
 HERE = Path(__file__).resolve().parent
 ETHANOL = {
@@ -62,9 +64,12 @@ def main(
 
     # how water feels the molecule
     try:
+        Platform.getPlatformByName(platform)
         solute = read_molecule(molecule)
+        if unknown := set(solute.atoms.symbols) - set(read_model(model).metadata["elements"]):
+            raise ValueError(f"`{model}` must know the elements of the molecule, it does not know {', '.join(sorted(unknown))}")
         parameters = read_parameters(solute, charges or "zero")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, OpenMMException) as error:
         raise typer.BadParameter(str(error)) from None
     widest = solute.atoms.get_all_distances().max() / 10 + CUTOFF
     if box < widest:

@@ -22,7 +22,7 @@ inline std::string torch_problem(TorchVersion built, TorchVersion found)
 {
   if (minor_of(built) == minor_of(found)) return "";
   return "it was built for torch " + minor_of(built) + ", found torch " + minor_of(found) + "; `pip install torch~=" + minor_of(built) +
-      ".0`, or build it for the one you have, in the folder of the sources: pip install --force-reinstall --no-deps .";
+      ".0`, or build it again for the one you have (pip install --force-reinstall --no-deps . in the folder of the sources)";
 }
 
 }  // namespace spinconv
