@@ -3,6 +3,7 @@
 #include "spinconv/model.h"
 
 #include "evaluation.h"
+#include "python_lock.h"
 
 #include "spinconv/elements.h"
 #include "spinconv/torch_version.h"
@@ -300,6 +301,7 @@ Model::~Model() = default;
 const ModelInfo& Model::info() const { return implementation_->info; }
 
 void Model::evaluate(const Graph& graph, const Request& request, Result& result) {
+  const WithoutPythonLock without_lock;
   const UseThreads use(implementation_->threads);
   try {
     in_words("the model failed on " + size_of(graph, request), [&] {

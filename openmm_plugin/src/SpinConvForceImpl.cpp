@@ -204,16 +204,20 @@ Graph SpinConvForceImpl::graph() const {
   return graph;
 }
 
-// Until there was something to warn of: nobody asks for the atoms afterwards.
+// Until there was something to warn of: nobody asks for the atoms afterwards. Steps of an integrator are counted for themselves: OpenMM's
+// minimizer begins with a trial step of a nanometer, and what it meets there must not silence the run that follows.
 void SpinConvForceImpl::look_for_extrapolation() {
-  if (has_found_one_ || !watch_.knows()) return;
+  const bool in_step = is_in_step_.exchange(false);
+  if ((in_step ? has_found_one_in_step_ : has_found_one_) || !watch_.knows()) return;
   watch_.look(graph());
   if (watch_.n_outside() == 0) return;
   has_found_one_ = true;
+  has_found_one_in_step_ = in_step;
   const auto& worst = watch_.worst();
   const auto name = [&](int64_t atom) { return atom < 0 ? "" : std::to_string(particle(static_cast<size_t>(atom))); };
   warning_ = "SpinConvForce: the model extrapolates for " + std::to_string(watch_.n_outside()) + " of " + std::to_string(numbers_.size()) +
-       " particles, which is said once: " + worst.in_words(name(worst.atom), name(worst.neighbor));
+       " particles" + (in_step ? " in a step, which is said once: " : ", which is said once (a minimizer's trial steps are such): ") +
+       worst.in_words(name(worst.atom), name(worst.neighbor));
   has_warning_ = true;
 }
 

@@ -26,6 +26,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   const OpenMM::Force& getOwner() const override { return owner_; }
   void initialize(OpenMM::ContextImpl& context) override;
   double calcForcesAndEnergy(OpenMM::ContextImpl& context, bool include_forces, bool include_energy, int groups) override;
+  void updateContextState(OpenMM::ContextImpl&, bool&) override { is_in_step_ = true; }   // integrators call it first in a step
   double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
   std::vector<std::pair<int, int>> getBondedParticles() const override { return owner_.getBonds(); }
   CommitteeDeviation deviation(OpenMM::ContextImpl& context);
@@ -58,7 +59,8 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
 
   std::vector<Model> models_;
   Watch watch_;                    // of atoms unlike those of training
-  bool has_found_one_ = false;     // such an atom
+  std::atomic<bool> is_in_step_{false};                   // of an integrator
+  bool has_found_one_ = false, has_found_one_in_step_ = false;   // such an atom, whoever asked; in a step
   std::string warning_;            // to be said, if there is one
   std::atomic<bool> has_warning_{false};
   std::unique_ptr<NeighborList> neighbors_;

@@ -479,3 +479,18 @@ def test_bonds_of_a_topology_keep_molecules_whole_under_a_barostat(platform: str
         for hydrogen in (oxygen + 1, oxygen + 2):
             length = np.linalg.norm(atoms.positions[hydrogen] - atoms.positions[oxygen])
             assert np.linalg.norm(after[hydrogen] - after[oxygen]) == pytest.approx(length, abs=1e-5)
+
+
+def test_a_minimizer_that_reports_to_python_can_ask_for_forces(model_file: Path, mm: SimpleNamespace) -> None:
+    """OpenMM keeps Python's lock while it minimizes with a reporter, and torch computes no gradient under that lock."""
+    energies = []
+
+    class Reporter(openmm.MinimizationReporter):
+        def report(self, iteration: int, x: object, gradient: object, arguments: dict[str, float]) -> bool:
+            energies.append(arguments["system energy"])
+            return False
+
+    atoms = ethanol()
+    context = mm.context(mm.system(atoms, force(model_file, atoms.numbers)), atoms)
+    openmm.LocalEnergyMinimizer.minimize(context, 10.0, 5, Reporter())
+    assert energies[-1] < energies[0]
