@@ -57,6 +57,12 @@ def make_system(atoms: ase.Atoms, *forces: "openmm.Force") -> "openmm.System":
     return system
 
 
+def skip_without(platform: str) -> None:
+    """Skips where OpenMM has no such platform."""
+    if platform not in [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]:
+        pytest.skip(f"this OpenMM has no platform {platform} here (POCL and an ICD loader give OpenCL on a CPU)")
+
+
 def make_context(
     system: "openmm.System",
     atoms: ase.Atoms,
@@ -66,8 +72,7 @@ def make_context(
 ) -> "openmm.Context":
     """With the positions of `atoms` and, unless given, a Verlet integrator of 0.5 fs. Skips where there is no such platform."""
     integrator = integrator or openmm.VerletIntegrator(0.0005)
-    if platform not in [openmm.Platform.getPlatform(i).getName() for i in range(openmm.Platform.getNumPlatforms())]:
-        pytest.skip(f"this OpenMM has no platform {platform} here (POCL and an ICD loader give OpenCL on a CPU)")
+    skip_without(platform)
     if properties is None:
         properties = {"Precision": "double"} if platform == "OpenCL" else {}
     context = openmm.Context(system, integrator, openmm.Platform.getPlatformByName(platform), properties)
@@ -100,4 +105,6 @@ def topology_of(atoms: ase.Atoms) -> "openmm.app.Topology":
 @pytest.fixture(scope="session")
 def mm() -> SimpleNamespace:
     """OpenMM by hand: mm.system, mm.context, mm.read, mm.topology."""
-    return SimpleNamespace(system=make_system, context=make_context, read=energy_and_forces, topology=topology_of)
+    return SimpleNamespace(
+        system=make_system, context=make_context, skip_without=skip_without, read=energy_and_forces, topology=topology_of
+    )
