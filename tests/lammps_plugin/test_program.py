@@ -138,7 +138,7 @@ def test_the_log_has_the_card_the_citation_and_warnings(program: Any, tmp_path: 
         "cite      M. Shuaibi et al.",
         "WARNING: pair_style spinconv: the mass of type 1 is 2 g/mol, that of H is 1.008",
         "WARNING: pair_style spinconv: a time step of 2 fs is long for hydrogen that moves freely; 0.5 fs is usual",
-        "WARNING: pair_style spinconv: the model extrapolates for 2 of 2 atoms",
+        "WARNING: pair_style spinconv at step 0: the model extrapolates for 2 atoms, which is said once a run: ",
         "(H) are 0.300 A apart, ",
     ):
         assert line in done.stdout, line
