@@ -49,10 +49,12 @@ SETTINGS = {
 }
 
 
-def run(folder: Path, output: str, resume: bool = False, now: Callable[[], float] = time.monotonic, **changes) -> str:
+def run(
+    folder: Path, output: str, resume: bool = False, now: Callable[[], float] = time.monotonic, terminal: bool = False, **changes
+) -> str:
     """Trains on folder/train.xyz with SETTINGS and changes into folder/output; gives back what was printed."""
     (folder / "tiny.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
-    printed = Console(file=io.StringIO(), width=200)
+    printed = Console(file=io.StringIO(), width=200, force_terminal=terminal, soft_wrap=True)
     fit(read_config(folder / "tiny.yaml"), Source("tiny.yaml", folder), folder / output, resume, printed, now)
     return printed.file.getvalue()
 
@@ -179,6 +181,13 @@ def test_time_beside_epochs_ends_a_run_and_changes_no_learning_rate(tmp_path, tr
     assert "`max_time` ends it at 35% of its steps, long before the cosine schedule does" in printed
     run(tmp_path, "out", resume=True, now=now, max_time=7.0)  # another 7 s, which take it to its end
     assert records(tmp_path / "out") == records(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_end_is_foretold_once_and_where_it_cuts_the_schedule_with_a_warning(tmp_path, train_file, now, terminal):
+    printed = run(tmp_path, "out", now=now, terminal=terminal, max_time=7.0)
+    assert printed.count("ms a step, validation included: ends at") == 1
+    assert printed.count("`max_time` ends it at 35% of its steps, long before the cosine schedule does") == 1
 
 
 def test_steps_alone_tell_exactly_how_many_there_are(tmp_path, train_file, now):
