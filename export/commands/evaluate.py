@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from spinconv.export.console import console, errors_in_words
+from spinconv.export.console import console, errors_in_words, progress_bar
 
 if TYPE_CHECKING:
     from spinconv.export.loading import Loaded
@@ -45,7 +44,7 @@ def evaluate(
     from spinconv.export.writer import DTYPES
     from spinconv.potential.training.doubts import implausible_forces
     from spinconv.potential.training.evaluation import error_table, evaluate_frames, frame_errors, worst_table, write_predictions
-    from spinconv.potential.training.frames import ENERGY, LENGTH, Keys, read_frames
+    from spinconv.potential.training.frames import ENERGY, LENGTH, Keys, as_option, read_frames
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
@@ -58,10 +57,19 @@ def evaluate(
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
-        file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key), forces_needed=False)
+        file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key, as_option), forces_needed=False)
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
-        with progress(len(file.frames), shown=console.is_terminal and not as_json) as done:
-            result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device, batch, done)
+        with progress_bar() as progress:
+            of = len(file.frames)
+            result = evaluate_frames(
+                loaded.module,
+                architecture,
+                file.frames,
+                DTYPES[loaded.dtype],
+                device,
+                batch,
+                lambda n: progress(n / of, f"{n:,} of {of:,} frames"),
+            )
         if plot is not None:
             from spinconv.potential.training.parity import draw_parity
 
@@ -73,7 +81,7 @@ def evaluate(
         print(json.dumps(as_dict(model, data, loaded, file.units, result, errors), indent=2))
         return
     console.print(escape(file.units), highlight=False)
-    if (doubt := implausible_forces(file)) is not None:
+    if (doubt := implausible_forces(file, as_option)) is not None:
         console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:
@@ -81,16 +89,6 @@ def evaluate(
     for name, path in (("parity plot", plot), ("predictions", output)):
         if path is not None:
             console.print(f"{name}: {escape(str(path))}", highlight=False)
-
-
-@contextmanager
-def progress(n_frames: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar over the frames in a terminal; gives the function that moves it on."""
-    from rich.progress import Progress, TimeElapsedColumn
-
-    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(f"{n_frames:,} frames", total=n_frames)
-        yield lambda n: bar.advance(task, n)
 
 
 def as_dict(model: Path, data: Path, loaded: Loaded, units: str, result: EvaluationResult, worst: Sequence[FrameError]) -> dict[str, Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
 from rich.console import Console
 from rich.markup import escape
 
-from spinconv.potential.training.frames import ENERGY, LENGTH, Frame, FrameFile
+from spinconv.potential.training.frames import ENERGY, LENGTH, Frame, FrameFile, in_config
 from spinconv.potential.training.statistics import composition, one_composition
 
 LEAST_FORCE, MOST_FORCE = 0.02, 10.0  # eV/Å, rms of a set of frames: colder or hotter ones are hardly ever computed
@@ -43,8 +43,8 @@ def formula(frame: Frame) -> str:
     return str((found.reduce()[0] if frame.atoms.pbc.any() else found).format("hill"))
 
 
-def implausible_forces(file: FrameFile) -> str | None:
-    """Whether forces are of a size that occurs; if not, a sentence with the unit in which they would be."""
+def implausible_forces(file: FrameFile, setting: Callable[[str], str] = in_config) -> str | None:
+    """Whether forces are of a size that occurs; if not, a sentence with the unit in which they would be, and the `setting` of units."""
     forces = [frame.forces.ravel() for frame in file.frames if frame.forces is not None]
     rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
     if rms == 0 or LEAST_FORCE <= rms <= MOST_FORCE:
@@ -54,9 +54,10 @@ def implausible_forces(file: FrameFile) -> str | None:
         ((in_file * ENERGY[e] / LENGTH[x], e, x) for e, x in UNITS), key=lambda option: abs(np.log(option[0]))
     )  # the unit in which they come nearest to 1 eV/Å
     name = file.frames[0].name.rpartition(", frame ")[0]
+    settings = ", ".join(dict.fromkeys(setting(unit) for unit in ("energy_unit", "length_unit")))
     return (
         f"{name}: read in {file.energy} and {file.length}, the forces have an rms of {rms:.3g} eV/Å, "
-        f"which is implausibly {'large' if rms > MOST_FORCE else 'small'}; in {energy} and {length} it would be {size:.3g} (`data.units`)"
+        f"which is implausibly {'large' if rms > MOST_FORCE else 'small'}; in {energy} and {length} it would be {size:.3g} ({settings})"
     )
 
 

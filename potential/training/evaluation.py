@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
 
     energy: float  # eV
     forces: np.ndarray  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is no volume
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
 
 
 class EvaluationResult(NamedTuple):
@@ -58,7 +58,7 @@ def evaluate_frames(
     """Errors of a model, or of an exported file's module, on frames.
 
     `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: that of the model's weights if not given. At most
-    `most_frames` are evaluated together, or as many as have some 20,000 edges; `done` is told the number of each piece.
+    `most_frames` are evaluated together, or as many as have some 20,000 edges; `done` is told how many have been, after each piece.
     """
     dtype = dtype or next(p.dtype for p in model.parameters())
     model = model.to(device=device, dtype=dtype)
@@ -73,9 +73,9 @@ def evaluate_frames(
         forces = evaluation.forces.detach().double().cpu().numpy()  # (n_atoms, 3)
         energies, ends = evaluation.energies.detach().tolist(), batch.n_atoms.long().cumsum(0).tolist()
         for k, energy in enumerate(energies):
-            periodic = frames[len(predictions)].atoms.cell.rank == 3
+            periodic = frames[len(predictions)].atoms.pbc.all()
             predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stresses[k] if periodic else None))
-        done(len(energies))
+        done(len(predictions))
     return EvaluationResult(errors.figures(), frames, predictions)
 
 
@@ -119,7 +119,7 @@ def write_predictions(path: Path, result: EvaluationResult) -> None:
         atoms.info["spinconv_energy"] = prediction.energy
         atoms.arrays["spinconv_forces"] = prediction.forces
         if prediction.stress is not None:
-            atoms.info["spinconv_stress"] = prediction.stress
+            atoms.info["spinconv_stress"] = prediction.stress.ravel()  # nine numbers: of a matrix ASE would make JSON
         references = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
         atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in references.items() if value is not None})
         written.append(atoms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,16 +46,27 @@ class Frame(NamedTuple):
     atoms: ase.Atoms
     energy: float  # eV
     forces: np.ndarray | None  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
     name: str  # "train.xyz, frame 7"
 
 
+def in_config(setting: str) -> str:
+    """What a config calls a setting of the frames: both units are in `data.units`."""
+    return "`data.units`" if setting.endswith("_unit") else f"`data.{setting}`"
+
+
+def as_option(setting: str) -> str:
+    """What a command calls the same setting."""
+    return f"`--{setting.replace('_', '-')}`"
+
+
 class Keys(NamedTuple):
-    """What energy, forces and stress are called in a file."""
+    """What energy, forces and stress are called in a file, and what the settings are called that a user names them in."""
 
     energy: str = "energy"
     forces: str = "forces"
     stress: str = "stress"
+    setting: Callable[[str], str] = in_config  # of "energy_key", "length_unit"
 
 
 class FrameFile(NamedTuple):
@@ -65,6 +76,7 @@ class FrameFile(NamedTuple):
     units: str  # a sentence for the log
     energy: str = "eV"
     length: str = "Angstrom"
+    is_told: bool = False  # the unit of energies, by the user, the file or its layout; otherwise it is ASE's
 
 
 def read_frames(
@@ -98,15 +110,17 @@ def read_frames(
         raise DataError(f"{path}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
     if not raw:
         raise DataError(f"{path}: holds no frames")
-    for wanted, stated in ((energy_unit, stated_energy), (length_unit, stated_length)):
+    for setting, wanted, stated in (("energy_unit", energy_unit, stated_energy), ("length_unit", length_unit, stated_length)):
         if wanted and stated and wanted != stated and why == "stated in the file":
-            raise DataError(f"{path}: the file says its unit is {stated}, the config says {wanted}; take `data.units` out or mend the file")
+            name = keys.setting(setting)
+            raise DataError(f"{path}: the file says its unit is {stated}, {name} says {wanted}; take {name} out or mend the file")
     energy, length = energy_unit or stated_energy or "eV", length_unit or stated_length or "Angstrom"
     frames = [in_ev(frame, ENERGY[energy], LENGTH[length]) for frame in raw]
     for frame in frames:
         check(frame, keys, forces_needed, stress_needed)
-    origin = "as the config says" if energy_unit else why if stated_energy else "ASE's units"
-    return FrameFile(frames, f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})", energy, length)
+    is_told = bool(energy_unit or stated_energy)
+    origin = f"as {keys.setting('energy_unit')} says" if energy_unit else why if is_told else "ASE's units"
+    return FrameFile(frames, f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})", energy, length, is_told)
 
 
 Raw = tuple[list[Frame], str | None, str | None, str]  # frames, stated units of energy and length, who says so
@@ -194,12 +208,14 @@ def labelled(atoms: ase.Atoms, keys: Keys, name: str) -> Frame:
     """A frame of what ASE read: labels from the calculator, `info` or `arrays`; NaN where the energy is missing."""
     found = everything(atoms)
     energy, forces, stress = found.get(keys.energy), found.get(keys.forces), found.get(keys.stress)
-    if stress is None and keys.stress == "stress":
+    if not atoms.pbc.all():
+        stress = None  # a cell around a molecule has a volume, but no stress
+    elif stress is None and keys.stress == "stress":
         virial = found.get("virial", found.get("virials"))
         stress = None if virial is None else -np.reshape(virial, (3, 3)) / atoms.get_volume()
     plain = ase.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     if energy is None:
-        raise DataError(f"{name}: has no energy (`{keys.energy}`); name the right one in `data.energy_key`{has(found, atoms)}")
+        raise DataError(f"{name}: has no energy (`{keys.energy}`); name the right one in {keys.setting('energy_key')}{has(found, atoms)}")
     if forces is None and len(atoms) == 1 and not atoms.pbc.any():
         forces = np.zeros((1, 3))  # an atom alone feels none, and its frames often do not say so
     forces = None if forces is None else np.asarray(forces, dtype=float)
@@ -242,11 +258,14 @@ def check(frame: Frame, keys: Keys, forces_needed: bool, stress_needed: bool) ->
     if n_atoms == 0:
         raise DataError(f"{frame.name}: has no atoms")
     if frame.forces is None and forces_needed:
-        raise DataError(f"{frame.name}: has no forces (`{keys.forces}`); name the right ones in `data.forces_key`")
+        raise DataError(f"{frame.name}: has no forces (`{keys.forces}`); name the right ones in {keys.setting('forces_key')}")
     if frame.forces is not None and frame.forces.shape != (n_atoms, 3):
         raise DataError(f"{frame.name}: forces must be {n_atoms} x 3, got {' x '.join(map(str, frame.forces.shape))}")
     if frame.stress is None and stress_needed:
-        raise DataError(f"{frame.name}: has no stress (`{keys.stress}`), which `loss.stress_weight` asks for")
+        why = (
+            f"has no stress (`{keys.stress}`)" if frame.atoms.pbc.all() else "is not periodic in all three directions, so it has no stress"
+        )
+        raise DataError(f"{frame.name}: {why}, which `loss.stress_weight` asks for")
     for label, value in (("positions", frame.atoms.positions), ("cell", frame.atoms.cell.array), ("energy", frame.energy)):
         if not np.all(np.isfinite(value)):
             raise DataError(f"{frame.name}: {label}: not a finite number")

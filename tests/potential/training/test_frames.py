@@ -54,7 +54,7 @@ def test_declared_units_win_over_the_layout_but_not_over_the_file(tmp_path, clus
     assert "in eV" in read_frames(tmp_path / "md17.npz", "eV").units
     write_npz(tmp_path / "sgdml.npz", clusters, e_unit="kcal/mol", r_unit="Ang")
     assert "stated in the file" in read_frames(tmp_path / "sgdml.npz").units
-    with pytest.raises(DataError, match=r"the file says its unit is kcal/mol, the config says eV"):
+    with pytest.raises(DataError, match=r"the file says its unit is kcal/mol, `data.units` says eV; take `data.units` out"):
         read_frames(tmp_path / "sgdml.npz", "eV")
 
 
@@ -125,9 +125,20 @@ def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
         read_frames(tmp_path / "t.xyz")
 
 
-def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters):
-    ase.io.write(tmp_path / "t.xyz", clusters[0])
-    with pytest.raises(DataError, match=r"t.xyz, frame 0: has no stress \(`stress`\), which `loss.stress_weight` asks for"):
+@pytest.mark.parametrize(
+    ("pbc", "why"),
+    [
+        (True, r"has no stress \(`stress`\)"),
+        (False, "is not periodic in all three directions, so it has no stress"),
+        ((True, True, False), "is not periodic in all three directions, so it has no stress"),
+    ],
+)
+def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters, pbc, why):
+    atoms = ase.Atoms(clusters[0].symbols, clusters[0].positions, cell=[9, 9, 9], pbc=pbc)
+    stress = {} if pbc is True else {"stress": np.zeros(6)}  # one that the file should not have
+    atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((4, 3)), **stress)
+    ase.io.write(tmp_path / "t.xyz", atoms)
+    with pytest.raises(DataError, match=f"t.xyz, frame 0: {why}, which `loss.stress_weight` asks for"):
         read_frames(tmp_path / "t.xyz", stress_needed=True)
 
 
