@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from spinconv.export.console import console, errors_in_words, progress_bar
+from spinconv.export.console import console, errors_in_words, progress_bar, warn
 
 if TYPE_CHECKING:
     from spinconv.export.loading import Loaded
@@ -82,7 +82,7 @@ def evaluate(
         return
     console.print(escape(file.units), highlight=False)
     if (doubt := implausible_forces(file, as_option)) is not None:
-        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
+        warn(doubt)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:
         console.print(worst_table(errors, len(file.frames)))

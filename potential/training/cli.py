@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+
+from spinconv.potential.console import errors_in_words
 
 
 def train(
@@ -47,17 +48,15 @@ def train(
     from spinconv.potential.training.config import read_config
 
     try:
-        changes = list(change or []) + ([f"max_time={max_time}"] if max_time else [])
-        settings = read_config(config, changes)
-        folder = output or Path(settings.output or Path("runs") / config.stem)
-        where = Source(config.name, config.parent)
-        if seeds is None:
-            fit(settings, where, folder, resume, console)
-        else:
-            fit_committee(settings, where, folder, seeds, resume, console)
-    except (ValueError, OSError, TrainingError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
+        with errors_in_words(TrainingError, to=console):
+            changes = list(change or []) + ([f"max_time={max_time}"] if max_time else [])
+            settings = read_config(config, changes)
+            folder = output or Path(settings.output or Path("runs") / config.stem)
+            where = Source(config.name, config.parent)
+            if seeds is None:
+                fit(settings, where, folder, resume, console)
+            else:
+                fit_committee(settings, where, folder, seeds, resume, console)
     except SystemExit:  # Lightning's way to leave after Ctrl-C
         console.print("Interrupted; the same command with --resume goes on after the last complete epoch.", highlight=False)
         raise typer.Exit(130) from None

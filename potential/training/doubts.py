@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ase.data import chemical_symbols
 from rich.console import Console
-from rich.markup import escape
 
+from spinconv.potential.console import warn
 from spinconv.potential.training.frames import ENERGY, LENGTH, Frame, FrameFile, in_config
 from spinconv.potential.training.statistics import composition, one_composition
 
@@ -64,4 +64,4 @@ def implausible_forces(file: FrameFile, setting: Callable[[str], str] = in_confi
 def say_doubt(console: Console, doubt: str | None) -> None:
     """What may be wrong with the frames, if anything is."""
     if doubt is not None:
-        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
+        warn(doubt, console)

@@ -3,6 +3,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import units
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from spinconv.potential.training import frames as frames_module
 from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, fingerprint, read_frames, split
