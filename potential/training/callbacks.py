@@ -180,7 +180,7 @@ class Display(Callback):
         if steps < 0.95 * self.clock.total_steps and module.config.schedule.type == "cosine":
             self.console.print(
                 f"`max_time` ends it at {steps / self.clock.total_steps:.0%} of its steps, long before the cosine schedule does; "
-                "--set max_epochs=null --set max_steps=null makes the time the whole budget",
+                "in a training begun with the option --max-time the time is the whole budget, schedule included",
                 highlight=False,
             )
 

@@ -190,6 +190,34 @@ def test_the_end_is_foretold_once_and_where_it_cuts_the_schedule_with_a_warning(
     assert printed.count("`max_time` ends it at 35% of its steps, long before the cosine schedule does") == 1
 
 
+def command(folder: Path, *arguments: str):
+    """`spinconv train` on folder/train.xyz with SETTINGS into folder/out."""
+    app = Typer()
+    app.command()(train_command)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return CliRunner().invoke(app, [str(folder / "tiny.yaml"), "-o", str(folder / "out"), *arguments])
+
+
+def test_the_option_of_time_is_the_whole_budget(tmp_path, train_file):
+    """Of a config that has `max_epochs` too: the cosine ends when the time does."""
+    result = command(tmp_path, "--max-time", "1s")
+    assert result.exit_code == 0, result.output
+    assert "--max-time 1s is the whole budget, schedule included, in place of `max_epochs: 4`" in result.output
+    assert "1 s in epochs of 5 steps" in result.output
+    assert float(records(tmp_path / "out")[-1]["learning_rate"]) == pytest.approx(0.01 * 0.01)
+    assert "The 1 s of this training are over" in command(tmp_path, "--max-time", "1s", "--resume").output
+
+
+def test_the_option_of_time_does_not_turn_a_training_of_epochs_into_another(tmp_path, train_file):
+    run(tmp_path, "out", max_epochs=4)
+    before = (tmp_path / "out" / "last.ckpt").read_bytes()
+    result = command(tmp_path, "--max-time", "1s", "--resume")
+    assert result.exit_code == 1
+    assert "last.ckpt: began with `max_epochs: 4`, `--max-time` would be another budget and schedule; --set max_time=1s" in result.output
+    assert (tmp_path / "out" / "last.ckpt").read_bytes() == before
+    assert command(tmp_path, "--set", "max_time=1s", "--resume").exit_code == 0
+
+
 def test_steps_alone_tell_exactly_how_many_there_are(tmp_path, train_file, now):
     printed = run(tmp_path, "out", now=now)
     assert "1e+03 ms a step" in printed
