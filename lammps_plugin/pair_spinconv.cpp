@@ -2,6 +2,7 @@
 #include "pair_spinconv.h"
 
 #include "model_card.h"
+#include "neighbor_completeness.h"
 
 #include "spinconv/elements.h"
 
@@ -24,19 +25,6 @@
 #include <map>
 
 using namespace LAMMPS_NS;
-
-namespace {
-
-/// What `comm_modify group` has set; LAMMPS shows it to the descendants of Comm.
-bool ghosts_are_of_a_group(const Comm &comm)
-{
-  struct Descendant : Comm {
-    static int Comm::*group() { return &Descendant::bordergroup; }
-  };
-  return comm.*Descendant::group() != 0;
-}
-
-}    // namespace
 
 /// The only name that this library shows; spinconvplugin.cpp looks it up.
 extern "C" __attribute__((visibility("default"))) Pair *spinconv_create_pair(LAMMPS *lmp)
@@ -188,7 +176,6 @@ void PairSpinConv::init_style()
   if (!force->newton_pair) error->all(FLERR, "pair_style spinconv wants `newton on` for pairs, got off");
   if (!atom->tag_enable)
     error->all(FLERR, "pair_style spinconv finds periodic images by atom IDs, which `atom_modify id no` took away; use `atom_modify id yes`");
-  check_neighbor_list();
   if (comm->me == 0) {
     check_masses();
     check_time_step();
@@ -206,21 +193,6 @@ void PairSpinConv::check_units()
   constexpr double boltzmann_ev = 8.617343e-5;    // eV/K, as LAMMPS has it
   energy_unit = force->boltz / boltzmann_ev;
   angstrom = force->angstrom;
-}
-
-// A pair left out of the list, for the sake of bonds or by `neigh_modify exclude`, would silently be another model.
-void PairSpinConv::check_neighbor_list()
-{
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out; use `neigh_modify exclude none`");
-  if (ghosts_are_of_a_group(*comm))
-    error->all(FLERR, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out; use `comm_modify group all`");
-  const bigint n_special[] = {0, atom->nbonds, atom->nangles, atom->ndihedrals};
-  for (int k = 1; k <= 3; ++k)
-    if (atom->molecular != Atom::ATOMIC && n_special[k] > 0 && force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-      error->all(FLERR,
-                 "pair_style spinconv needs every neighbor, but `special_bonds` leaves out 1-{} pairs; use `special_bonds lj/coul 1.0 1.0 1.0`",
-                 k + 1);
 }
 
 void PairSpinConv::check_masses()
@@ -270,7 +242,7 @@ double PairSpinConv::init_one(int, int)
 void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  graph.build(*atom, *list, number_of_type, cutoff, angstrom);
+  graph.build(*atom, *neighbor, *list, number_of_type, cutoff, angstrom);
   check_distances();
   look_for_extrapolation();
   evaluate();
@@ -291,6 +263,7 @@ void PairSpinConv::evaluate()
   if (comm->nprocs > 1) request.exchange = &exchange;
 
   std::string problem;
+  if (neighbor->ago == 0) problem = spinconv::missing_neighbors(*lmp, *list, graph, number_of_type);
   const double start = platform::walltime();
   for (size_t m = 0; m < models.size(); ++m) {
     try {

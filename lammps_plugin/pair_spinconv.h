@@ -52,7 +52,6 @@ class PairSpinConv : public Pair {
   void check_units();
   void check_masses();
   void check_time_step();
-  void check_neighbor_list();
   bool has_element(int type) const { return number_of_type[type] != 0; }
 
   void look_for_extrapolation();
