@@ -1,4 +1,4 @@
-"""The deviation file of a committee: a line is that of its step's frame, a file is its committee's, and what cannot be written is an error."""
+"""The deviation file of a committee: a line is that of its step's frame, a file its committee's, what cannot be written an error."""
 
 import re
 from pathlib import Path
@@ -151,7 +151,7 @@ def test_a_full_disk_ends_the_run(ranks: int, program: Any, model_file: Path, ot
 def test_a_file_in_no_folder_is_refused(lmp: Any, model_file: Path, other_model_file: Path, tmp_path: Path) -> None:
     place(lmp)
     committee(lmp, model_file, other_model_file, words=f"out_file {tmp_path}/nowhere/md.devi")
-    with pytest.raises(Exception, match="cannot write `out_file` .*nowhere/md.devi: No such file or directory"):
+    with pytest.raises(Exception, match=r"cannot write `out_file` .*nowhere/md\.devi: No such file or directory"):
         lmp("run 0")
 
 
