@@ -224,3 +224,17 @@ def test_a_gas_that_interacts_has_the_energy_of_its_atoms(ranks: int, program: A
     atoms = ase.Atoms(f"H{len(positions)}", positions, cell=[9.0] * 3, pbc=True)
     expected = with_calculator(atoms, SpinConvCalculator(model_file)).get_potential_energy() - len(atoms) * energy
     assert found[-1, 2] == pytest.approx(expected, abs=1e-9)
+
+
+def test_widom_insertion_into_an_ideal_gas_costs_nothing(program: Any, model_file: Path) -> None:
+    """The mean of exp(-E/kT) is 1; without energies from isolated atoms it overflows."""
+    text = gas(f"pair_style spinconv {model_file}\npair_coeff * * H O", -reference_energy(model_file), 60.0, 2, 2)
+    text = re.sub(r"fix gas all gcmc .*", "fix gas all widom 1 20 1 4711 300 full_energy", text).replace(
+        "f_gas[4] f_gas[6]", "f_gas[1] f_gas[2]"
+    )
+    done = program(text)
+    assert done.returncode == 0, done.stdout
+    found = rows(done.stdout)
+    # of 20 insertions a step one may come within 5 Å of an atom
+    np.testing.assert_allclose(found[[1, 2, 4, 5], 3], 0, atol=1e-3)
+    np.testing.assert_allclose(found[[1, 2, 4, 5], 4], 1, atol=0.05)
