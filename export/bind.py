@@ -4,10 +4,10 @@ import json
 import os
 from collections.abc import Sequence
 from math import isfinite
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
@@ -75,7 +75,12 @@ def whole_numbers(name: str, values: Sequence[Any]) -> list[int]:
     [6, 8]
     """
     for value in values:
-        if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value) or int(value) != value:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.integer | np.floating)
+            or not isfinite(value)
+            or int(value) != value
+        ):
             raise ValueError(f"`{name}` must be whole numbers, got {value!r}")
     return [int(value) for value in values]
 
