@@ -154,6 +154,7 @@ void check_sizes(const Archive& archive, const std::string& name, const ModelInf
   if (!(info.cutoff > 0.0 && std::isfinite(info.cutoff))) {
     throw Error(name + " is damaged: its `cutoff` must be positive (Å), got " + std::to_string(info.cutoff) + "; export it again");
   }
+  if (!archive.module.hasattr("model")) return;   // nothing to compare with; what else it lacks is said later
   const auto model = attribute(archive, name, "model").toModule();
   const auto n_blocks = static_cast<int64_t>(model.attr("blocks").toModule().children().size());
   const auto is_other = [&](const char* key, double value) { return model.hasattr(key) && model.attr(key).toScalar().toDouble() != value; };
