@@ -3,18 +3,22 @@
 import json
 import os
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
 from spinconv.export.module import ExportedModel, ExportedModelWithForces
+from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import check_is_conservative, coverage_of_file, eager_model, read_model
 from spinconv.export.writer import DTYPES, save_atomically
 from spinconv.potential import ModelConfig
 
 
+@plain_torch()
 def bind_model(
     model: str | os.PathLike[str],
     output: str | os.PathLike[str],
@@ -37,8 +41,9 @@ def bind_model(
     """
     file = read_model(model, "float64")
     check_is_conservative(file, model)
-    numbers = [int(number) for number in numbers]
-    indices = None if particles is None else [int(particle) for particle in particles]
+    numbers = whole_numbers("numbers", numbers)
+    indices = None if particles is None else whole_numbers("particles", particles)
+    n_particles = None if n_particles is None else whole_numbers("n_particles", [n_particles])[0]
     check_atoms(numbers, indices, n_particles, file.metadata["elements"])
     dtype = dtype or file.metadata["dtype"]
     if dtype not in DTYPES:
@@ -61,6 +66,23 @@ def bind_model(
     metadata = {**file.metadata, "dtype": dtype, "bound": bound}
     save_atomically(torch.jit.script(exported.to(DTYPES[dtype])), Path(output), json.dumps(metadata, indent=2))
     return metadata
+
+
+def whole_numbers(name: str, values: Sequence[Any]) -> list[int]:
+    """`values` as integers. Raises ValueError for one that is none, where int() would cut it.
+
+    >>> whole_numbers("numbers", [6, 8.0])
+    [6, 8]
+    """
+    for value in values:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float | np.integer | np.floating)
+            or not isfinite(value)
+            or int(value) != value
+        ):
+            raise ValueError(f"`{name}` must be whole numbers, got {value!r}")
+    return [int(value) for value in values]
 
 
 def check_atoms(numbers: Sequence[int], particles: Sequence[int] | None, n_particles: int | None, symbols: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinconv.export.execution import evaluate_graph
 from spinconv.export.extrapolation import Alarm
+from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import ModelFile, read_model
 from spinconv.potential import build_graph
 from spinconv.potential.gradients import Evaluation
@@ -25,7 +26,8 @@ class SpinConvCalculator(Calculator):
     """Energy, per-atom energies, forces and stress of a model file in any cell: free, mixed, periodic, triclinic, small.
 
     `model` is the path of a file written by `spinconv export`, `dtype` "float32", "float64" or None for the file's own choice,
-    `device` as torch names it. The stress exists for cells that are periodic in all three directions.
+    `device` as torch names it. The stress exists where a direction is periodic and the cell has a volume; across the directions that are
+    not, as out of the plane of a slab, it is zero. It pickles by the paths of its files, which must be the same when it is read again.
 
     Several files make a committee: all results are the mean of theirs, and the properties `force_deviation` (eV/Å) and
     `energy_deviation` (eV) tell for every atom how far they are apart, the root of the mean squared difference from the mean.
@@ -65,11 +67,26 @@ class SpinConvCalculator(Calculator):
         if not paths:
             raise ValueError("`model` must be a model file or several, got an empty list")
         self.models = [read_model(path, self.parameters["dtype"], self.parameters["device"]) for path in paths]
+        self._hashes = [file.metadata["weights_sha256"] for file in self.models]
         every = [file.metadata["elements"] for file in self.models]
         self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
         self._cutoff = max(file.metadata["cutoff"] for file in self.models)  # a model takes no notice of edges beyond its own
         self._alarm = Alarm([file.metadata for file in self.models])
         self.implemented_properties = [*type(self).implemented_properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
+
+    def __getstate__(self) -> dict[str, Any]:
+        model = self.parameters["model"]
+        absolute = os.path.abspath(model) if isinstance(model, str) else [os.path.abspath(path) for path in model]
+        state = {name: value for name, value in self.__dict__.items() if name != "models"}
+        return {**state, "parameters": type(self.parameters)({**self.parameters, "model": absolute})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._read()
+        if self._hashes != state["_hashes"]:
+            raise ValueError(
+                f"`model` must be the file that the pickled calculator was made of, {self.parameters['model']} has other weights"
+            )
 
     @property
     def model(self) -> ModelFile:
@@ -81,6 +98,7 @@ class SpinConvCalculator(Calculator):
         where = f"{precision} on {self.parameters['device']}"
         return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
 
+    @plain_torch()
     def calculate(
         self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
     ) -> None:
@@ -102,10 +120,11 @@ class SpinConvCalculator(Calculator):
             raise ValueError(
                 f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {ase.data.chemical_symbols[unknown[0]]}"
             )
-        if "stress" in properties and not atoms.pbc.all():
+        if "stress" in properties and not _has_stress(atoms):
             raise PropertyNotImplementedError(
-                "`stress` needs `atoms` that are periodic in all three directions, because it is an energy per volume, "
-                f"got pbc {' '.join('T' if periodic else 'F' for periodic in atoms.pbc)}; molecules and slabs have energy and forces"
+                "`stress` needs `atoms` that are periodic, in a cell with three vectors, because it is an energy per volume, "
+                f"got pbc {' '.join('T' if periodic else 'F' for periodic in atoms.pbc)} and a cell of rank {atoms.cell.rank}; "
+                "molecules have energy and forces"
             )
 
     def export_properties(self) -> Properties:
@@ -122,10 +141,24 @@ def _results(atoms: ase.Atoms, evaluation: Evaluation) -> dict[str, Any]:
         "energies": evaluation.atom_energies.detach().cpu().numpy(),
         "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
     }
-    if atoms.pbc.all():
+    if _has_stress(atoms):
         virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
-        results["stress"] = full_3x3_to_voigt_6_stress(-(virial + virial.T) / 2 / atoms.get_volume())
+        stress = -(virial + virial.T) / 2 / atoms.get_volume()
+        within = _periodic_directions(atoms)
+        results["stress"] = full_3x3_to_voigt_6_stress(within @ stress @ within)
     return results
+
+
+def _has_stress(atoms: ase.Atoms) -> bool:
+    return bool(atoms.pbc.any()) and atoms.cell.rank == 3
+
+
+def _periodic_directions(atoms: ase.Atoms) -> np.ndarray:
+    """What projects on the space of the periodic lattice vectors, [3, 3]: across it nothing is strained, and nothing stressed."""
+    if atoms.pbc.all():
+        return np.eye(3)
+    orthonormal = np.linalg.qr(atoms.cell.array[atoms.pbc].T)[0]  # columns
+    return orthonormal @ orthonormal.T
 
 
 def _mean(of_models: list[dict[str, Any]]) -> dict[str, Any]:

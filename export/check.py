@@ -13,9 +13,9 @@ import torch
 from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.check_structures import Structures, own_structures, read_structures
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
-from spinconv.export.execution import without_profiling
 from spinconv.export.extrapolation import allow_extrapolation
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, ExportedModel
+from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import eager_model, read_model
 from spinconv.export.writer import DTYPES
 from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
@@ -67,7 +67,7 @@ TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Toleranc
 
 
 @allow_extrapolation()  # odd structures are a good test
-@without_profiling()
+@plain_torch()
 def compare(
     model: str | os.PathLike[str],
     structures: str | os.PathLike[str] | Structures | None = None,

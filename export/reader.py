@@ -1,6 +1,7 @@
 """Reads a model file in Python; the C++ twin for the engines is src/model.cpp."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from ase.data import atomic_numbers
 
 from spinconv.export.memory import keep_freed_memory
 from spinconv.export.module import FORMAT_VERSION
+from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES, METADATA_FILE, weights_hash
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.coverage import Coverage
@@ -28,8 +30,9 @@ class ModelFile(NamedTuple):
     """The precision that the module computes in."""
 
 
+@plain_torch()
 def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
-    """Loads a model file on `device`, computing in `dtype` ("float32", "float64"; None: what the file was exported for).
+    """Loads a model file on `device` (torch's name), computing in `dtype` ("float32", "float64"; None: the file's own).
 
     Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged; FileNotFoundError if
     there is none.
@@ -56,6 +59,7 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
         )
     if metadata["kind"] not in KINDS:
         raise ValueError(f"`{path}` holds a model of kind {metadata['kind']!r}, this spinconv knows {', '.join(KINDS)}")
+    check_sizes(module, metadata, path)
     if weights_hash(module) != metadata["weights_sha256"]:
         raise ValueError(f"`{path}` is damaged: its weights do not have the hash written in it; export it again")
     precision = DTYPES[dtype or metadata["dtype"]]
@@ -65,7 +69,7 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
 def check_device(device: str | torch.device) -> None:
     """Raises ValueError for a device that this machine, or this torch, does not have."""
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()  # a device may be known and have no numbers, as meta
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).strip().partition("\n")[0]
         raise ValueError(f"`device` must be one that torch can use here, got {str(device)!r}: {why}") from None
@@ -76,6 +80,19 @@ def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], noncons
     if not file.metadata["conservative"] and not nonconservative:
         raise ValueError(
             f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"
+        )
+
+
+def check_sizes(module: torch.jit.ScriptModule, metadata: dict[str, Any], path: Path) -> None:
+    """Raises ValueError where a cutoff or a number of blocks is not that of the network: it runs with others too, and is wrong then."""
+    cutoff, n_blocks = metadata["cutoff"], metadata["model"]["n_blocks"]
+    if not 0 < cutoff < math.inf:
+        raise ValueError(f"`{path}` is damaged: its `cutoff` must be positive (Å), got {cutoff}; export it again")
+    network = (module.model.cutoff, len(list(module.model.blocks.children())))
+    said = {(cutoff, n_blocks), (metadata["model"]["cutoff"], n_blocks), (module.cutoff, module.n_blocks), (cutoff, module.model.n_blocks)}
+    if said != {network}:
+        raise ValueError(
+            f"`{path}` is damaged: it says `n_blocks` {n_blocks} and `cutoff` {cutoff}, its network has others; export it again"
         )
 
 

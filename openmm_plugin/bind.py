@@ -115,6 +115,8 @@ def select(text: str, particles: Particles) -> list[int] | None:
 
 
 def _read_with_openmm(path: Path, app: "openmm.app") -> Particles:  # type: ignore[name-defined]  # noqa: F821
+    from spinconv.openmm_plugin.forces import has_box
+
     with warnings.catch_warnings():
         # OpenMM keeps the first of two atoms of one name in a residue and leaves the others out
         warnings.filterwarnings("error", message=".*duplicate atom")
@@ -128,7 +130,7 @@ def _read_with_openmm(path: Path, app: "openmm.app") -> Particles:  # type: igno
     return Particles(
         [0 if atom.element is None else atom.element.atomic_number for atom in atoms],
         [atom.residue.name for atom in atoms],
-        file.topology.getPeriodicBoxVectors() is not None,
+        has_box(file.topology),
     )
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import ctypes
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from spinconv.export.bind import check_atoms
+from spinconv.export.bind import check_atoms, whole_numbers
 from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.openmm_plugin.library import load_library
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import openmm.app
 
 XML_VERSION = 2
+MOST_THREADS = 256  # on a machine with fewer processors; threads that cannot be made end the process
+DUMMY_BOX = 0.1001  # nm; no crystal has three vectors as short as that
 
 
 def force(
@@ -60,18 +63,19 @@ def force(
     models = [model] if isinstance(model, str | os.PathLike) else list(model)
     if not models:
         raise ValueError("`model` must be a model file or several, got an empty list")
-    if threads < 0:
-        raise ValueError(f"`threads` must be 0 (as many as torch has) or more, got {threads}")
-    if not skin >= 0:
+    most = max(MOST_THREADS, os.cpu_count() or 1)
+    if not 0 <= (threads := whole_numbers("threads", [threads])[0]) <= most:
+        raise ValueError(f"`threads` must be 0 (as many as torch has) to {most}, got {threads}")
+    if not 0 <= skin < math.inf:
         raise ValueError(f"`skin` must be 0 or a length (nm), got {skin}")
-    indices = None if particles is None else [int(particle) for particle in particles]
+    indices = None if particles is None else whole_numbers("particles", particles)
     bonds: list[tuple[int, int]] = []
     if isinstance(topology_or_numbers, Topology):
         bonds = _bonds_of_topology(topology_or_numbers, indices)
         numbers = numbers_of_topology(topology_or_numbers, indices)
-        periodic = topology_or_numbers.getPeriodicBoxVectors() is not None if periodic is None else periodic
+        periodic = has_box(topology_or_numbers) if periodic is None else periodic
     else:
-        numbers = [int(number) for number in topology_or_numbers]
+        numbers = whole_numbers("numbers", topology_or_numbers)
     for path in models:
         file = read_model(path, precision)
         check_is_conservative(file, path, nonconservative)
@@ -147,6 +151,20 @@ def numbers_of_topology(topology: "openmm.app.Topology", particles: list[int] | 
                 f"every atom must have an element, atom {atom.index} ({atom.name}) of the Topology has none; leave it out by `particles`"
             )
     return [atom.element.atomic_number for atom in chosen]
+
+
+def has_box(topology: "openmm.app.Topology") -> bool:
+    """Whether a Topology is periodic. Raises ValueError for the box of 1 Å that files of molecules have because the format wants one."""
+    box = topology.getPeriodicBoxVectors()
+    if box is None:
+        return False
+    lengths = np.linalg.norm(np.array([[x._value for x in vector] for vector in box]), axis=1)  # (3,) nm
+    if lengths.max() < DUMMY_BOX:
+        raise ValueError(
+            f"the box of the Topology is {lengths[0]:.3g} x {lengths[1]:.3g} x {lengths[2]:.3g} nm: a dummy, as the CRYST1 1 1 1 of "
+            "molecules in PDB files; take it off by topology.setPeriodicBoxVectors(None), or set the real one"
+        )
+    return True
 
 
 def _bonds_of_topology(topology: "openmm.app.Topology", particles: list[int] | None) -> list[tuple[int, int]]:

@@ -40,10 +40,13 @@ class SpinConvPotential(MLPotentialImpl):  # type: ignore[misc]
         self, topology: openmm.app.Topology, system: openmm.System, atoms: Iterable[int] | None, forceGroup: int, **args: Any
     ) -> None:
         """Periodic where the topology has a box or a force already in the system is periodic, as openmm-ml's own potentials are."""
+        from spinconv.export.bind import whole_numbers
+        from spinconv.openmm_plugin.forces import has_box
+
         given = {**self.options, **args}
         options = {name: given[name] for name in OPTIONS if name in given}
-        periodic = topology.getPeriodicBoxVectors() is not None or system.usesPeriodicBoundaryConditions()
-        particles = None if atoms is None else [int(atom) for atom in atoms]
+        periodic = has_box(topology) or system.usesPeriodicBoundaryConditions()
+        particles = None if atoms is None else whole_numbers("atoms", list(atoms))
         spinconv_force = self._force(given.get("implementation", "auto"), topology, particles, periodic, options)
         spinconv_force.setForceGroup(forceGroup)
         system.addForce(spinconv_force)

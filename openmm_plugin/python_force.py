@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import vesin
 
-from spinconv.export.bind import check_atoms
+from spinconv.export.bind import check_atoms, whole_numbers
 from spinconv.export.execution import evaluate_graph
 from spinconv.export.extrapolation import Alarm
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import check_is_conservative, read_model
-from spinconv.potential import Graph
+from spinconv.potential.graph import graph_of
 
 if TYPE_CHECKING:
     import openmm
@@ -34,16 +34,22 @@ def python_force(
     """
     import openmm
 
-    indices = None if particles is None else [int(particle) for particle in particles]
-    evaluation = Evaluation(os.path.abspath(model), [int(number) for number in numbers], bool(periodic), precision, device, indices)
+    indices = None if particles is None else whole_numbers("particles", particles)
+    evaluation = Evaluation(os.path.abspath(model), whole_numbers("numbers", numbers), bool(periodic), precision, device, indices)
     check_is_conservative(evaluation.model, model)
     check_atoms(evaluation.numbers, indices, None, evaluation.model.metadata["elements"])
     python = openmm.PythonForce(evaluation)
     python.setName("SpinConvForce")
     python.setUsesPeriodicBoundaryConditions(bool(periodic))
-    if indices is not None:
-        python.setParticles(indices)
     return python
+
+
+def check_fits(numbers: Sequence[int], particles: Sequence[int] | None, n_particles: int) -> None:
+    """Raises ValueError unless a System of `n_particles` has the particles that the force acts on."""
+    if particles is None and len(numbers) != n_particles:
+        raise ValueError(f"`numbers` must hold one atomic number for each of the {n_particles} particles, got {len(numbers)}")
+    if particles is not None and max(particles) >= n_particles:
+        raise ValueError(f"`particles` must lie between 0 and {n_particles - 1}, got {max(particles)}")
 
 
 class Evaluation:
@@ -57,30 +63,27 @@ class Evaluation:
         self.path, self.numbers, self.periodic, self.precision, self.device = path, numbers, periodic, precision, device
         self.particles = particles
         self.model = read_model(path, precision, device)
-        self.neighbors = vesin.NeighborList(cutoff=self.model.metadata["cutoff"], full_list=True, sorted=True)
         self._particle = int if particles is None else particles.__getitem__  # the particle's index by that among those of the force
         self._alarm = Alarm([self.model.metadata])
-        self._numbers = torch.tensor(numbers, dtype=torch.int64)
+        self._numbers = np.array(numbers, dtype=np.int64)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Evaluation, (self.path, self.numbers, self.periodic, self.precision, self.device, self.particles)
 
+    @plain_torch()
     def __call__(self, state: "openmm.State") -> tuple[float, np.ndarray]:
-        positions = np.array(state.getPositions(asNumpy=True)._value) * ANGSTROM_PER_NM
-        if len(positions) != len(self.numbers):
-            raise ValueError(f"`numbers` must hold one atomic number for each of the {len(positions)} particles, got {len(self.numbers)}")
-        if not np.isfinite(positions).all():
-            raise ValueError(f"the position of particle {int(np.argwhere(~np.isfinite(positions))[0, 0])} is not a number")
+        # of all particles: OpenMM itself would read past their end where `setParticles` has an index beyond it
+        everywhere = state.getPositions(asNumpy=True)._value
+        check_fits(self.numbers, self.particles, len(everywhere))
+        acted_on = slice(None) if self.particles is None else self.particles
+        positions = np.array(everywhere[acted_on]) * ANGSTROM_PER_NM
         box = np.array(state.getPeriodicBoxVectors(asNumpy=True)._value) * ANGSTROM_PER_NM if self.periodic else np.zeros((3, 3))
-        i, j, vectors = self.neighbors.compute(points=positions, box=box, periodic=self.periodic, quantities="ijD")
-        graph = Graph(
-            self._numbers,
-            torch.from_numpy(np.stack([j, i]).astype(np.int64)),
-            torch.from_numpy(np.asarray(vectors).reshape(-1, 3)),
-            torch.zeros(len(positions), dtype=torch.int64),
+        graph = graph_of(
+            self._numbers, positions, box, np.full(3, self.periodic), self.model.metadata["cutoff"], torch.float64, self._particle
         )
         self._alarm.look(graph, self._particle)
         evaluation = evaluate_graph(self.model, graph)
         energy = float(evaluation.energies[0].detach()) * KJ_PER_MOL_PER_EV
-        forces = evaluation.forces.detach().cpu().numpy().astype(np.float64) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+        forces = np.zeros_like(everywhere, dtype=np.float64)
+        forces[acted_on] = evaluation.forces.detach().cpu().numpy().astype(np.float64) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
         return energy, forces

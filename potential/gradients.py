@@ -21,6 +21,7 @@ class Evaluation(NamedTuple):
     """-sum over edges of r outer dE/dr, eV, [n_systems, 3, 3]; the stress is -virial / volume."""
 
 
+@torch.enable_grad()
 def energy_and_forces(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: Graph, create_graph: bool = False) -> Evaluation:
     """Energies, forces and virials of every system; `create_graph` keeps them differentiable for training.
 

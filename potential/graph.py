@@ -11,6 +11,8 @@ import numpy as np
 import torch
 import vesin
 
+from spinconv.potential.searchable import Name, check_distances, check_searchable
+
 if TYPE_CHECKING:
     import ase
 
@@ -40,21 +42,26 @@ class Graph(NamedTuple):
 
 def build_graph(atoms: "ase.Atoms", cutoff: float, dtype: torch.dtype = torch.float32) -> Graph:
     """Neighbours within `cutoff` (Å) in any cell: free, periodic, mixed, triclinic, smaller than the cutoff."""
-    if not np.isfinite(atoms.positions).all():
-        raise ValueError(f"`positions` must be finite, atom {int(np.argwhere(~np.isfinite(atoms.positions))[0, 0])} is not")
-    if atoms.pbc.any() and abs(np.linalg.det(_periodic_part(atoms))) < 1e-12:
-        raise ValueError(
-            f"`cell` must have independent lattice vectors where it is periodic, got {atoms.cell.tolist()} with pbc {atoms.pbc}"
-        )
-    box = atoms.cell.array if atoms.pbc.any() else np.zeros((3, 3))
+    return graph_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, cutoff, dtype)
+
+
+def graph_of(
+    numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, dtype: torch.dtype, name: Name = int
+) -> Graph:
+    """The same of arrays: `cell` has the lattice vectors as rows, `pbc` says which of them are periodic, errors call atoms by
+    `name` of their index. Raises ValueError for what has
+    no neighbours that mean anything: atoms on top of each other, dummy cells, numbers beyond double precision (searchable.py)."""
+    check_searchable(positions, cell, pbc, cutoff, name)
+    box = cell if pbc.any() else np.zeros((3, 3))
     neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    i, j, vectors = neighbors.compute(points=atoms.positions, box=box, periodic=atoms.pbc, quantities="ijD")
-    n_atoms = len(atoms)
+    i, j, found = neighbors.compute(points=positions, box=box, periodic=pbc, quantities="ijD")
+    edge_index, vectors = np.stack([j, i]).astype(np.int64), np.asarray(found, dtype=np.float64).reshape(-1, 3)
+    check_distances(edge_index, vectors, name)
     return Graph(
-        numbers=torch.from_numpy(np.asarray(atoms.numbers, dtype=np.int64)),
-        edge_index=torch.from_numpy(np.stack([j, i]).astype(np.int64)),
-        vectors=torch.from_numpy(np.asarray(vectors, dtype=np.float64).reshape(-1, 3)).to(dtype),
-        system=torch.zeros(n_atoms, dtype=torch.int64),
+        numbers=torch.from_numpy(np.asarray(numbers, dtype=np.int64)),
+        edge_index=torch.from_numpy(edge_index),
+        vectors=torch.from_numpy(vectors).to(dtype),
+        system=torch.zeros(len(numbers), dtype=torch.int64),
     )
 
 
@@ -69,8 +76,3 @@ def batch_graphs(graphs: Sequence[Graph]) -> Graph:
         system=torch.cat([graph.system + n for graph, n in zip(graphs, systems_before, strict=False)]),
         n_systems=systems_before[-1],
     )
-
-
-def _periodic_part(atoms: "ase.Atoms") -> np.ndarray:
-    """The cell with orthogonal unit vectors in place of directions that are not periodic."""
-    return np.asarray(atoms.cell.complete() if not atoms.pbc.all() else atoms.cell)

@@ -13,8 +13,11 @@
 // SPDX-License-Identifier: MIT
 #include "evaluation.h"
 
+#include "plain_torch.h"
+
+#include "spinconv/distances.h"
+
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
 #include <utility>
@@ -571,11 +574,10 @@ void measure(Stages& stages) {
 }
 
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result) {
-  // Without profiling and fusion: those would slow the first steps, again whenever sizes change, and gain nothing on a CPU.
-  // The guard holds for this thread alone and puts back what was there.
-  torch::jit::GraphOptimizerEnabledGuard optimizer_off(false);
+  const PlainTorch plain;
   Evaluation evaluation(stages, graph, request, result);
   try {
+    check_distances(graph);
     evaluation.run();
   } catch (...) {
     evaluation.finish_exchanges();

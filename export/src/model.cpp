@@ -3,6 +3,7 @@
 #include "spinconv/model.h"
 
 #include "evaluation.h"
+#include "plain_torch.h"
 #include "python_lock.h"
 
 #include "spinconv/elements.h"
@@ -17,10 +18,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <new>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #ifdef __GLIBC__
@@ -31,6 +34,7 @@ namespace spinconv {
 namespace {
 
 constexpr int64_t readable_format = 1;
+constexpr int most_threads = 256;   // on a machine with fewer processors; threads that cannot be made end the process
 constexpr const char* metadata_name = "spinconv.json";
 
 /// What torch says at length, as one sentence. The reason stands in the first line of a plain error, and after a Python-like
@@ -116,6 +120,12 @@ c10::ScalarType parse_dtype(const std::string& name) {
   throw Error("`dtype` must be float32 or float64, got " + name);
 }
 
+void check_threads(int threads) {
+  const int most = std::max(most_threads, static_cast<int>(std::thread::hardware_concurrency()));
+  if (threads >= 0 && threads <= most) return;
+  throw Error("`threads` must be 0 (as many as torch has) to " + std::to_string(most) + ", got " + std::to_string(threads));
+}
+
 // ---- the file
 
 struct Archive {
@@ -139,6 +149,20 @@ c10::IValue attribute(const Archive& archive, const std::string& name, const cha
   return archive.module.attr(key);
 }
 
+/// A model that runs with another number of blocks or another cutoff than it has gives numbers all the same.
+void check_sizes(const Archive& archive, const std::string& name, const ModelInfo& info) {
+  if (!(info.cutoff > 0.0 && std::isfinite(info.cutoff))) {
+    throw Error(name + " is damaged: its `cutoff` must be positive (Å), got " + std::to_string(info.cutoff) + "; export it again");
+  }
+  if (!archive.module.hasattr("model")) return;   // nothing to compare with; what else it lacks is said later
+  const auto model = attribute(archive, name, "model").toModule();
+  const auto n_blocks = static_cast<int64_t>(model.attr("blocks").toModule().children().size());
+  const auto is_other = [&](const char* key, double value) { return model.hasattr(key) && model.attr(key).toScalar().toDouble() != value; };
+  if (info.n_blocks == n_blocks && !is_other("n_blocks", static_cast<double>(n_blocks)) && !is_other("cutoff", info.cutoff)) return;
+  throw Error(name + " is damaged: it says `n_blocks` " + std::to_string(info.n_blocks) + " and `cutoff` " + std::to_string(info.cutoff) +
+              ", its network has others; export it again");
+}
+
 ModelInfo read_info(const Archive& archive, const std::string& name) {
   ModelInfo info;
   info.metadata = archive.metadata;
@@ -154,6 +178,7 @@ ModelInfo read_info(const Archive& archive, const std::string& name) {
   info.conservative = attribute(archive, name, "conservative").toBool();
   info.n_blocks = attribute(archive, name, "n_blocks").toInt();
   info.dtype = attribute(archive, name, "dtype").toStringRef();
+  check_sizes(archive, name, info);
   return info;
 }
 
@@ -211,8 +236,9 @@ struct Model::Implementation {
 
   Implementation(const std::string& bytes, const std::string& name, const Options& options) : threads(options.threads) {
     if (const auto problem = torch_problem(TORCH_ABI_VERSION, aoti_torch_abi_version()); !problem.empty()) throw Error(problem);
+    const PlainTorch plain;   // weights read in inference mode could not be differentiated through later
     keep_freed_memory();
-    if (threads < 0) throw Error("`threads` must be 0 (as many as torch has) or more, got " + std::to_string(threads));
+    check_threads(threads);
     stages.device = parse_device(options.device, options.process_on_node);
     if (!options.dtype.empty()) stages.dtype = parse_dtype(options.dtype);
     auto archive = load_archive(bytes, name);

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "searchable.h"
+
 namespace spinconv {
 
 NeighborList::NeighborList(double cutoff, double skin) {
@@ -19,6 +21,7 @@ NeighborList::NeighborList(double cutoff, double skin) {
 NeighborList::~NeighborList() { vesin_free(&list_); }
 
 void NeighborList::compute(const std::vector<Point>& positions, const Box* box) {
+  check_searchable(positions, box, options_.cutoff + options_.skin);
   const double no_box[3][3] = {};
   const bool periodic[3] = {box != nullptr, box != nullptr, box != nullptr};
   const char* reason = nullptr;

@@ -14,6 +14,7 @@
 
 #include "Warning.h"
 #include "spinconv/committee.h"
+#include "spinconv/distances.h"
 #include "spinconv/elements.h"
 
 namespace spinconv {
@@ -191,6 +192,7 @@ void SpinConvForceImpl::find_neighbors(OpenMM::ContextImpl& context) {
   context.getPeriodicBoxVectors(a, b, c);
   const Box box = {in_angstrom(a), in_angstrom(b), in_angstrom(c)};
   neighbors_->compute(positions_, periodic_ ? &box : nullptr);
+  check_distances(graph(), [&](int64_t atom) { return std::to_string(particle(static_cast<size_t>(atom))); });
 }
 
 Graph SpinConvForceImpl::graph() const {

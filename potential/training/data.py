@@ -10,10 +10,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinconv.potential.graph import Graph, batch_graphs, build_graph
+from spinconv.potential.memory import available_memory, in_words
 from spinconv.potential.training.frames import DataError, Frame
-from spinconv.potential.training.memory import available_memory, in_words
 
-CLOSEST = 0.1  # Å; nearer atoms are a mistake in the file, whatever the method
 SAMPLE = 16  # frames whose neighbours are counted before those of all are searched
 FRAME_BYTES, ATOM_BYTES, EDGE_BYTES = 10_000, 30, 16  # of a graph in memory, measured; an edge has a vector besides
 
@@ -30,9 +29,8 @@ class Batch(NamedTuple):
 
 
 def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
-    """The batch of one frame; DataError if two atoms are closer than 0.1 Å, periodic images included."""
-    check_distances(frame)
-    graph = build_graph(frame.atoms, cutoff, dtype)
+    """The batch of one frame; DataError where it has no neighbours that mean anything, as for atoms on top of each other."""
+    graph = graph_of_frame(frame, cutoff, dtype)
     n = len(frame.atoms)
     forces = np.full((n, 3), np.nan) if frame.forces is None else frame.forces
     stress = np.full((3, 3), np.nan) if frame.stress is None else frame.stress
@@ -47,21 +45,18 @@ def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
     )
 
 
-def check_distances(frame: Frame) -> None:
-    """Refuse atoms on top of each other: most often a wrong unit, or a frame written twice."""
-    close = build_graph(frame.atoms, CLOSEST, torch.float64)
-    if close.edge_index.shape[1]:
-        d = torch.linalg.vector_norm(close.vectors, dim=1)  # (n_edges,)
-        j, i = close.edge_index[:, int(d.argmin())].tolist()
-        raise DataError(
-            f"{frame.name}: atoms {min(i, j)} and {max(i, j)} are {float(d.min()):.3g} Å apart; atoms must be at least {CLOSEST} Å apart"
-        )
+def graph_of_frame(frame: Frame, cutoff: float, dtype: torch.dtype) -> Graph:
+    """The graph; DataError with the frame's name where `build_graph` refuses it: most often a wrong unit, or a frame written twice."""
+    try:
+        return build_graph(frame.atoms, cutoff, dtype)
+    except ValueError as error:
+        raise DataError(f"{frame.name}: {error}") from error
 
 
 def mean_neighbors(frames: Sequence[Frame], cutoff: float) -> float:
     """Neighbours of an atom, from a few frames all over the file."""
     sample = [frames[k] for k in np.linspace(0, len(frames) - 1, min(SAMPLE, len(frames))).astype(int)]
-    n_edges = sum(build_graph(frame.atoms, cutoff).edge_index.shape[1] for frame in sample)
+    n_edges = sum(graph_of_frame(frame, cutoff, torch.float32).edge_index.shape[1] for frame in sample)
     return n_edges / sum(len(frame.atoms) for frame in sample)
 
 

@@ -13,7 +13,7 @@ import ase.io
 import numpy as np
 from ase import units
 
-from spinconv.potential.training.memory import available_memory, in_words
+from spinconv.potential.memory import available_memory, in_words
 
 ENERGY = {"eV": 1.0, "kcal/mol": units.kcal / units.mol, "kJ/mol": units.kJ / units.mol, "Hartree": units.Hartree}
 LENGTH = {"Angstrom": 1.0, "Bohr": units.Bohr, "nm": 10.0}

@@ -1,6 +1,7 @@
 """SpinConvCalculator: ASE's conventions, any cell."""
 
 import json
+import pickle
 from pathlib import Path
 
 import ase
@@ -10,7 +11,11 @@ import pytest
 import torch
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
-from structures import STRUCTURES, collinear, ethanol, rattled_fcc, slab_with_adsorbate, tiny_cell, triclinic, with_calculator
+from ase.filters import FrechetCellFilter
+from ase.optimize import BFGS
+from scipy.spatial.transform import Rotation
+from structures import STRUCTURES, ethanol, rattled_fcc, slab_with_adsorbate, tiny_cell, triclinic, with_calculator
+from torch_states import TORCH_STATES
 
 from models import ELEMENTS, random_model
 from spinconv.export import SpinConvCalculator, execution, export_model
@@ -56,15 +61,105 @@ def test_wrapping_atoms_into_the_cell_changes_nothing(calculator: SpinConvCalcul
     assert energies[0] == pytest.approx(energies[1], rel=1e-13)
 
 
-@pytest.mark.parametrize(("make", "pbc"), [(collinear, "F F F"), (slab_with_adsorbate, "T T F")])
-def test_what_is_not_periodic_in_all_directions_has_no_stress(calculator: SpinConvCalculator, make: object, pbc: str) -> None:
-    atoms = with_calculator(make(), calculator)
-    words = (
-        f"`stress` needs `atoms` that are periodic in all three directions, .* got pbc {pbc}; molecules and slabs have energy and forces"
-    )
-    with pytest.raises(PropertyNotImplementedError, match=words):
+@pytest.mark.parametrize(("pbc", "cell", "rank"), [(False, None, 0), ((True, True, False), [6, 6, 0], 2)])
+def test_without_a_volume_or_a_periodic_direction_there_is_no_stress(
+    calculator: SpinConvCalculator, pbc: object, cell: object, rank: int
+) -> None:
+    atoms = with_calculator(ethanol(), calculator)
+    atoms.pbc, atoms.cell = pbc, cell or np.zeros((3, 3))
+    with pytest.raises(
+        PropertyNotImplementedError, match=f"`stress` needs `atoms` that are periodic, .* and a cell of rank {rank}; molecules"
+    ):
         atoms.get_stress()
     atoms.get_forces()
+
+
+def slab_in_a_cell() -> ase.Atoms:
+    atoms = slab_with_adsorbate()
+    atoms.cell[2] = (0, 0, 25)  # as ASE's builders leave it with a vacuum
+    return atoms
+
+
+def test_stress_of_a_slab_is_the_one_of_finite_differences_in_its_plane_and_zero_across(calculator: SpinConvCalculator) -> None:
+    atoms = with_calculator(slab_in_a_cell(), calculator)
+    in_plane = [0, 1, 5]
+    np.testing.assert_allclose(atoms.get_stress()[in_plane], calculate_numerical_stress(atoms, eps=1e-5)[in_plane], atol=1e-7)
+    np.testing.assert_allclose(atoms.get_stress()[[2, 3, 4]], 0, atol=1e-15)
+
+
+def test_a_slab_turned_in_space_has_its_stress_turned(calculator: SpinConvCalculator) -> None:
+    atoms = with_calculator(slab_in_a_cell(), calculator)
+    before = atoms.get_stress(voigt=False)
+    rotation = Rotation.from_euler("xyz", [20, 40, 70], degrees=True).as_matrix()
+    atoms.set_cell(atoms.cell.array @ rotation.T, scale_atoms=True)
+    np.testing.assert_allclose(atoms.get_stress(voigt=False), rotation @ before @ rotation.T, atol=1e-12)
+
+
+def test_a_cell_of_a_slab_relaxes_in_its_plane(calculator: SpinConvCalculator) -> None:
+    atoms = with_calculator(slab_in_a_cell(), calculator)
+    heights = atoms.cell[2].copy()
+    before = atoms.get_potential_energy()
+    BFGS(FrechetCellFilter(atoms, mask=[1, 1, 0, 0, 0, 1]), logfile=None, maxstep=0.02).run(steps=3)
+    assert atoms.get_potential_energy() < before
+    np.testing.assert_allclose(atoms.cell[2], heights, atol=1e-12)
+
+
+# ---- copies elsewhere
+
+
+def test_a_pickled_calculator_is_the_same(calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    atoms = with_calculator(ethanol(), calculator)
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    pickled = pickle.dumps(calculator)
+    monkeypatch.chdir(tmp_path)
+    again = pickle.loads(pickled)
+    assert again.results["energy"] == energy
+    again.reset()
+    atoms.calc = again
+    assert atoms.get_potential_energy() == energy
+    np.testing.assert_array_equal(atoms.get_forces(), forces)
+
+
+def test_a_calculator_pickled_with_a_relative_path_is_found_elsewhere(
+    calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(Path(calculator.parameters["model"]).parent)
+    pickled = pickle.dumps(SpinConvCalculator("model.pt"))
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(pickled).parameters["model"] == calculator.parameters["model"]
+
+
+def test_a_pickled_calculator_refuses_another_model_in_the_place_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    config = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
+    export_model(random_model(weights_times=2.0), config, path)
+    pickled = pickle.dumps(SpinConvCalculator(path))
+    export_model(random_model(weights_times=2.0, seed=5), config, path)
+    with pytest.raises(ValueError, match=r"`model` must be the file that the pickled calculator was made of, .* has other weights"):
+        pickle.loads(pickled)
+
+
+# ---- what the caller has set in torch
+
+
+@pytest.mark.parametrize("state", TORCH_STATES)
+def test_what_is_set_in_torch_changes_nothing(calculator: SpinConvCalculator, state: str) -> None:
+    atoms = ethanol()
+    before = with_calculator(atoms, SpinConvCalculator(calculator.parameters["model"]))
+    energy, forces = before.get_potential_energy(), before.get_forces()
+    with TORCH_STATES[state]():
+        made_within = SpinConvCalculator(calculator.parameters["model"])
+        within = with_calculator(atoms.copy(), made_within)
+        assert within.get_potential_energy() == energy
+        np.testing.assert_array_equal(within.get_forces(), forces)
+    made_within.reset()  # and it runs outside too
+    np.testing.assert_array_equal(within.get_forces(), forces)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "meta", ""])
+def test_a_wrong_device_is_called_a_wrong_device(calculator: SpinConvCalculator, device: str) -> None:
+    with pytest.raises(ValueError, match=f"`device` must be one that torch can use here, got '{device}'"):
+        SpinConvCalculator(calculator.parameters["model"], device=device)
 
 
 def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
@@ -72,10 +167,11 @@ def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
         with_calculator(ase.Atoms("He"), calculator).get_potential_energy()
 
 
-def test_atoms_on_top_of_each_other_give_finite_numbers(calculator: SpinConvCalculator) -> None:
-    atoms = with_calculator(ase.Atoms("CO", [(0, 0, 0), (0, 0, 0)]), calculator)
-    assert np.isfinite(atoms.get_forces()).all()
-    assert np.isfinite(atoms.get_potential_energy())
+@pytest.mark.parametrize("distance", [0, 1e-9, 0.19])
+def test_atoms_on_top_of_each_other_are_refused(calculator: SpinConvCalculator, distance: float) -> None:
+    atoms = with_calculator(ase.Atoms("CO", [(0, 0, 0), (0, 0, distance)]), calculator)
+    with pytest.raises(ValueError, match=f"atoms 0 and 1 are {distance:.3g} Å apart; atoms must be at least 0.2 Å apart"):
+        atoms.get_potential_energy()
 
 
 def test_precision_is_the_one_asked_for(calculator: SpinConvCalculator) -> None:

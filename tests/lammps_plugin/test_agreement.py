@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from structures import CELLS, ethanol, left_handed, rattled_fcc, skewed, triclinic, water_box, with_calculator
+from torch_states import TORCH_STATES
 
 from spinconv.export import SpinConvCalculator
 from spinconv.lammps_plugin.engine import box_of, evaluate
@@ -63,6 +64,15 @@ def test_lattice_vectors_must_be_independent() -> None:
     atoms = ase.Atoms("Cu", cell=[[3, 0, 0], [6, 0, 0], [0, 0, 3]], pbc=True)
     with pytest.raises(ValueError, match="`cell` must have independent lattice vectors where it is periodic"):
         box_of(atoms)
+
+
+@pytest.mark.parametrize("state", TORCH_STATES)
+def test_what_is_set_in_torch_changes_nothing(state: str, model_file: Path) -> None:
+    energy, forces, _ = evaluate(str(model_file), ethanol(), "float32")
+    with TORCH_STATES[state]():
+        within = evaluate(str(model_file), ethanol(), "float32")
+    assert within.energy == energy
+    np.testing.assert_array_equal(within.forces, forces)
 
 
 def test_the_settings_of_torch_stay_as_they_are(model_file: Path) -> None:

@@ -1,3 +1,5 @@
+import re
+
 import ase
 import numpy as np
 import pytest
@@ -53,3 +55,38 @@ def test_positions_that_are_not_finite_are_refused() -> None:
 def test_a_flat_periodic_cell_is_refused() -> None:
     with pytest.raises(ValueError, match="`cell` must have independent lattice vectors"):
         build_graph(ase.Atoms("C", cell=[[1, 0, 0], [2, 0, 0], [0, 0, 1]], pbc=True), 5.0)
+
+
+REFUSED = {
+    "atoms 0 and 1 are 0.19 Å apart; atoms must be at least 0.2 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.19)]),
+    "atom 0 and its own image are 0.1 Å apart": ase.Atoms("C", cell=[10, 10, 0.1], pbc=True),
+    "the periodic cell of 0.001 Å³ is too small for 1 atoms": ase.Atoms("C", cell=[0.1, 0.1, 0.1], pbc=True),
+    "a space of 1e+06 x 5 x 5 Å, which is too long or too flat": ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 0)]),
+    "a space of 1e+06 x 5 x 5 Å": ase.Atoms("C", cell=[1e6, 5, 5], pbc=(True, False, True)),
+    "a space of 1e+05 x 5 x 1e+05 Å": ase.Atoms("C", cell=[1e5, 5, 1e5], pbc=True),
+    "`positions` must be finite and within 1e+07 Å, got -1e+08": ase.Atoms("C", [(0, -1e8, 0)], cell=[9, 9, 9], pbc=True),
+    "`cell` must be finite, vector 2 is not": ase.Atoms("C", cell=[9, 9, np.nan], pbc=True),
+    "pairs of 20000 atoms are within 5 Å, whose list needs": ase.Atoms("C20000", np.random.default_rng(0).random((20000, 3)) * 6),
+    "pairs of 1 atoms are within 5 Å, whose list needs": ase.Atoms("C", cell=[1e-4, 1e-4, 9], pbc=(True, True, False)),
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_no_matter_is_refused(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spinconv.potential.searchable.available_memory", lambda: 10**10)  # 40 GB are wanted
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build_graph(REFUSED[words], 5.0)
+
+
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.21)]),
+        ase.Atoms("COC", [(0, 0, 0), (0, 0, 1), (0, 0, 1e4)]),
+        ase.Atoms("CO", [(0, 0, 0), (0, 0, 1)], cell=[20, 20, 5e4], pbc=True),
+        ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 1)], cell=[10, 10, 10], pbc=True),
+        ase.Atoms("CO", [(0, 0, 0), (0, 0, 1)], cell=[1e3, 1e3, 1e3], pbc=True),
+    ],
+)
+def test_what_is_only_far_away_is_not_refused(atoms: ase.Atoms) -> None:
+    assert build_graph(atoms, 5.0).edge_index.shape[1] == 2

@@ -1,0 +1,29 @@
+// What a host has set in torch changes no number of a model.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <ATen/core/grad_mode.h>
+#include <c10/core/DispatchKeySet.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+namespace spinconv {
+
+/// While it lives torch differentiates on this thread and computes in the precision it is told: Python around an engine may have said
+/// inference_mode, no_grad or autocast. Profiling and fusion are off: they would slow the first steps, again whenever sizes change, and
+/// gain nothing on a CPU. Afterwards all is as it was.
+class PlainTorch {
+ public:
+  PlainTorch() = default;
+  PlainTorch(const PlainTorch&) = delete;
+  PlainTorch& operator=(const PlainTorch&) = delete;
+
+ private:
+  c10::InferenceMode no_inference_{false};
+  at::AutoGradMode gradients_{true};
+  c10::impl::ExcludeDispatchKeyGuard no_autocast_{c10::autocast_dispatch_keyset};
+  torch::jit::GraphOptimizerEnabledGuard no_optimizer_{false};
+};
+
+}  // namespace spinconv

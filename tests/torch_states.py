@@ -1,0 +1,28 @@
+"""What a program around spinconv may have set in torch."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def _setting(get: Callable[[], Any], put: Callable[[Any], None], value: Any) -> Iterator[None]:
+    before = get()
+    put(value)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+TORCH_STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "float64": lambda: _setting(torch.get_default_dtype, torch.set_default_dtype, torch.float64),
+    "float16": lambda: _setting(torch.get_default_dtype, torch.set_default_dtype, torch.float16),
+    "device": lambda: torch.device("meta"),
+    "deterministic": lambda: _setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True),
+}
