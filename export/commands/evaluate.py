@@ -35,7 +35,12 @@ def evaluate(
     length_unit: Annotated[str | None, typer.Option(help="Unit of the data's lengths, if not recognised: Angstrom, Bohr, nm.")] = None,
     energy_key: Annotated[str, typer.Option(help="Name of the energy in the data.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the data.")] = "forces",
-    stress_key: Annotated[str, typer.Option(help="Name of the stress in the data.")] = "stress",
+    stress_key: Annotated[
+        str | None, typer.Option(help="Name of the stress in the data (without this or --virial-key: stress, virial or virials).")
+    ] = None,
+    virial_key: Annotated[
+        str | None, typer.Option(help="Name of the virial in the data, an energy: -stress * volume in ASE's sign.")
+    ] = None,
 ) -> None:
     """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress; the worst frames."""
     import torch
@@ -43,9 +48,18 @@ def evaluate(
     from spinconv.export.loading import load
     from spinconv.export.reader import check_device
     from spinconv.export.writer import DTYPES
-    from spinconv.potential.training.doubts import implausible_forces
-    from spinconv.potential.training.evaluation import error_table, evaluate_frames, frame_errors, worst_table, write_predictions
-    from spinconv.potential.training.frames import ENERGY, LENGTH, Keys, read_frames
+    from spinconv.potential.training.doubts import doubts
+    from spinconv.potential.training.evaluation import (
+        error_table,
+        evaluate_frames,
+        frame_errors,
+        not_numbers,
+        worst_table,
+        write_predictions,
+    )
+    from spinconv.potential.training.frames import Keys, Needs
+    from spinconv.potential.training.readers import read_frames
+    from spinconv.potential.training.units import ENERGY, LENGTH
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
@@ -58,7 +72,8 @@ def evaluate(
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
-        file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key), forces_needed=False)
+        keys = Keys(energy_key, forces_key, stress_key, virial_key)
+        file = read_frames(data, energy_unit, length_unit, keys, Needs(forces=False))
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
         with progress(len(file.frames), shown=console.is_terminal and not as_json) as done:
             result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device, batch, done)
@@ -72,8 +87,9 @@ def evaluate(
     if as_json:
         print(json.dumps(as_dict(model, data, loaded, file.units, result, errors), indent=2))
         return
-    console.print(escape(file.units), highlight=False)
-    if (doubt := implausible_forces(file)) is not None:
+    for sentence in (file.units, *file.notes):
+        console.print(escape(sentence), highlight=False)
+    for doubt in (*doubts(file), *filter(None, [not_numbers(result)])):
         console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:

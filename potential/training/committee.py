@@ -67,7 +67,7 @@ def predictions(path: Path, frames: Sequence[Frame]) -> Predictions:
     model, metadata = load_checkpoint(path)
     result = evaluate_frames(model, metadata["config"], frames)
     both = list(zip(frames, result.predictions, strict=True))
-    energies = [(frame.energy / len(frame.atoms), found.energy / len(frame.atoms)) for frame, found in both]
+    energies = [(frame.energy / len(frame.atoms), found.energy / len(frame.atoms)) for frame, found in both if np.isfinite(frame.energy)]
     forces = [np.stack([frame.forces.ravel(), found.forces.ravel()]) for frame, found in both if frame.forces is not None]
     stresses = [
         np.stack([frame.stress.ravel(), found.stress.ravel()])
@@ -75,7 +75,7 @@ def predictions(path: Path, frames: Sequence[Frame]) -> Predictions:
         if frame.stress is not None and found.stress is not None
     ]
     nothing = np.empty((2, 0))
-    return Predictions(np.array(energies).T, np.hstack([nothing, *forces]), np.hstack([nothing, *stresses]))
+    return Predictions(np.array(energies).reshape(-1, 2).T, np.hstack([nothing, *forces]), np.hstack([nothing, *stresses]))
 
 
 def committee_table(members: dict[str, Predictions], title: str) -> Table:

@@ -30,8 +30,10 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
 
 
-def frames_or_path(value: Any) -> int | float | str:
-    """A path, a number of frames (whole) or a fraction of them (between 0 and 1)."""
+def frames_or_path(value: Any) -> int | float | str | list[str]:
+    """A path or several, a number of frames (whole) or a fraction of them (between 0 and 1)."""
+    if isinstance(value, list):
+        return files(value)
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -39,6 +41,13 @@ def frames_or_path(value: Any) -> int | float | str:
     if isinstance(value, float) and 0 < value < 1:
         return value
     raise ValueError("must be a file, a number of frames (1 or more) or a fraction between 0 and 1")
+
+
+def files(value: Any) -> str | list[str]:
+    """A path, or a list of them."""
+    if value and (isinstance(value, str) or (isinstance(value, list) and all(isinstance(path, str) and path for path in value))):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("must be a file or a list of files")
 
 
 def seconds(value: Any) -> float:
@@ -54,7 +63,8 @@ def seconds(value: Any) -> float:
     raise ValueError("must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00")
 
 
-FramesOrPath = Annotated[int | float | str, BeforeValidator(frames_or_path)]
+Files = Annotated[str | list[str], BeforeValidator(files)]
+FramesOrPath = Annotated[int | float | str | list[str], BeforeValidator(frames_or_path)]
 Seconds = Annotated[float, BeforeValidator(seconds)]
 
 
@@ -69,14 +79,22 @@ class Units(Section):
 
 
 class Data(Section):
-    train: str = Field(description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.")
-    validation: FramesOrPath = Field(0.1, description="A file, or the number or fraction of the training frames to set aside.")
-    test: str | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
+    train: Files = Field(
+        description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. A list is read as one file."
+    )
+    validation: FramesOrPath = Field(0.1, description="A file or several, or the number or fraction of the training frames to set aside.")
+    test: Files | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
     max_frames: int | None = Field(None, gt=1, description="Use only so many frames of `train`, drawn by `split_seed`.")
     units: Units | None = Field(None, description="Units of the files, where they are not eV and Å and the layout does not say it.")
     energy_key: str = Field("energy", description="Name of the energy in the files.")
     forces_key: str = Field("forces", description="Name of the forces in the files.")
-    stress_key: str = Field("stress", description="Name of the stress in the files (ASE's sign; energy per volume).")
+    stress_key: str | None = Field(
+        None,
+        description="Name of the stress in the files (ASE's sign; energy per volume). Without any key: stress, virial, virials.",
+    )
+    virial_key: str | None = Field(
+        None, description="Name of the virial in the files, in place of a stress: an energy, -stress * volume; 3 x 3, nine or six numbers."
+    )
     split_seed: int = Field(0, ge=0, description="Seed of the random split into training and validation frames.")
 
 
@@ -379,7 +397,13 @@ def model_keys() -> list[tuple[str, str, str, str]]:
 
 
 def row(key: str, field: Any) -> tuple[str, str, str, str]:
-    kind = {"validation": "path, number or fraction", "max_time": "time", "units": "unit, or `energy` and `length`"}.get(key.split(".")[-1])
+    kind = {
+        "train": "path, or list of paths",
+        "test": "path, or list of paths",
+        "validation": "path(s), number or fraction",
+        "max_time": "time",
+        "units": "unit, or `energy` and `length`",
+    }.get(key.split(".")[-1])
     if kind is None:
         kinds = (
             [field.annotation]

@@ -43,7 +43,8 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
         (
             {"data": {}},
-            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.",
+            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. "
+            "A list is read as one file.",
         ),
         ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
         ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),
@@ -59,7 +60,7 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
             {"data": {"train": "t.xyz", "validation": 1.5}},
             "ethanol.yaml: `data.validation` must be a file, a number of frames (1 or more) or a fraction between 0 and 1, got 1.5",
         ),
-        ({"data": {"train": 5}}, "ethanol.yaml: `data.train` must be text, got 5"),
+        ({"data": {"train": 5}}, "ethanol.yaml: `data.train` must be a file or a list of files, got 5"),
         (
             {"data": {"train": "t.xyz", "units": "kcal"}},
             "ethanol.yaml: `data.units.energy` must be one of eV, kcal/mol, kJ/mol or Hartree, got 'kcal'",

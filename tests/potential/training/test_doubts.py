@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from spinconv.potential.training.doubts import implausible_forces, undetermined_references
-from spinconv.potential.training.frames import Frame, FrameFile
+from spinconv.potential.training.frames import Frame
+from spinconv.potential.training.readers import FrameFile
 
 
 def frame_of(formula: str, forces: float = 1.0, pbc: bool = False) -> Frame:
