@@ -11,6 +11,7 @@ import difflib
 import inspect
 import itertools
 import re
+import reprlib
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,7 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
 def frames_or_path(value: Any) -> int | float | str | list[str]:
@@ -202,12 +203,14 @@ class Config(Section):
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2's numbers (1e-3 is one) and no key twice."""
+    """YAML 1.2's numbers (1e-3 is one), keys that are text, and no key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"a key must be text, got {reprlib.repr(key)}", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"`{key}` stands twice", key_node.start_mark)
             seen.add(key)
@@ -227,6 +230,16 @@ Loader.add_implicit_resolver(
 )
 
 
+def parsed(text: str) -> Any:
+    """What a YAML text says; yaml.YAMLError whatever is wrong with it."""
+    try:
+        return yaml.load(text, Loader)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except (ValueError, TypeError, OverflowError) as error:  # numbers and dates that look like such and are none
+        raise yaml.YAMLError(str(error)) from None
+
+
 def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
     """The settings in a YAML file, with changes such as "model.lmax=4" laid over them.
 
@@ -236,7 +249,7 @@ def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     try:
-        settings = yaml.load(path.read_text(), Loader)
+        settings = parsed(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
@@ -248,7 +261,7 @@ def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
         if not equals:
             raise ConfigError(f"--set wants KEY=VALUE, got {change!r}")
         try:
-            lay_over(settings, key.strip().split("."), yaml.load(value, Loader))
+            lay_over(settings, key.strip().split("."), parsed(value))
         except yaml.YAMLError:
             raise ConfigError(f"--set {key}: {value!r} is not YAML; quote what is text: --set '{key}=\"...\"'") from None
     return check_config(settings, path.name)

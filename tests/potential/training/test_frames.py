@@ -142,6 +142,39 @@ def test_a_bad_file_is_refused(tmp_path, clusters):
             read_frames(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("labels", "rows", "properties", "sentence"),
+    [
+        ("energy=-1", ["1.9 0 0 0", "1 0 0 1"], "Z:R:1:pos:R:3", "the column `Z` must be whole atomic numbers (`Z:I:1`), got `Z:R`"),
+        ("energy=-1", ["200 0 0 0", "1 0 0 1"], "Z:I:1:pos:R:3", "frame 0: atom 0 has no chemical element, its atomic number is 200"),
+        (
+            'energy="1 2 3"',
+            ["H 0 0 0", "H 0 0 1"],
+            "species:S:1:pos:R:3",
+            "frame 0: `energy` must be one number, the energy of the frame",
+        ),
+        ("energy=T", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", "frame 0: `energy` must be real numbers, got True"),
+        ("", ["H 0 0 0 -1", "H 0 0 1 -2"], "species:S:1:pos:R:3:energy:R:1", "frame 0: `energy` must be one number"),
+        ("energy=-1", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", None),
+    ],
+)
+def test_an_extended_xyz_is_taken_at_its_word(tmp_path, labels, rows, properties, sentence):
+    (tmp_path / "t.xyz").write_text("\n".join([str(len(rows)), f"Properties={properties} {labels}", *rows]) + "\n")
+    if sentence is None:
+        assert read_frames(tmp_path / "t.xyz", needs=Needs(forces=False)).frames[0].energy == -1
+        return
+    with pytest.raises(DataError) as error:
+        read_frames(tmp_path / "t.xyz", needs=Needs(forces=False))
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("pbc", ["T T T", "T T F"])
+def test_what_is_periodic_has_a_cell(tmp_path, pbc):
+    (tmp_path / "t.xyz").write_text(f'1\nProperties=species:S:1:pos:R:3 energy=-1 pbc="{pbc}"\nH 0 0 0\n')
+    with pytest.raises(DataError, match=r"t.xyz, frame 0: is periodic but its cell has no volume"):
+        read_frames(tmp_path / "t.xyz")
+
+
 def test_an_unknown_element_is_refused(tmp_path, clusters):
     ase.io.write(tmp_path / "t.xyz", clusters[:2])
     frames = read_frames(tmp_path / "t.xyz").frames
