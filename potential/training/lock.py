@@ -22,6 +22,7 @@ def locked(folder: Path) -> Iterator[None]:
     if int(os.environ.get("LOCAL_RANK", 0)) > 0:  # the first of several devices holds it for all
         yield
         return
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     with path.open("a") as file:
@@ -35,8 +36,9 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()  # nothing came of it
+            if made:
+                with suppress(OSError):
+                    folder.rmdir()  # nothing came of it
 
 
 def in_use(folder: Path) -> ConfigError:

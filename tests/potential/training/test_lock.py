@@ -33,3 +33,7 @@ def test_a_training_that_comes_to_nothing_leaves_no_folder(tmp_path):
     with locked(tmp_path / "a"):
         assert (tmp_path / "a").is_dir()
     assert not (tmp_path / "a").exists()
+    (tmp_path / "b").mkdir()
+    with locked(tmp_path / "b"):
+        pass
+    assert (tmp_path / "b").is_dir()  # it was there before
