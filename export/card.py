@@ -91,7 +91,7 @@ def rows(model: About, path: Path) -> Iterator[tuple[str, str]]:
     yield "size", f"{model.n_parameters:,} parameters: {size['n_blocks']} blocks, {size['channels']} channels, lmax {size['lmax']}"
     yield "precision", f"{data['dtype']}, unless told otherwise"
     yield "units", "Å and eV in the file and in ASE; LAMMPS and OpenMM see their own"
-    yield "atoms alone", listed([f"{symbol} {energy:.3f}" for symbol, energy in data["reference_energies"].items()]) + " eV"
+    yield "reference", "energies " + listed([f"{symbol} {energy:.3f}" for symbol, energy in data["reference_energies"].items()]) + " eV"
     yield from training_rows(data.get("training") or {})
     yield from coverage_rows(data.get("coverage"))
     if data.get("bound"):
@@ -150,10 +150,10 @@ def three_digits(figure: float | None) -> str:
 def coverage_rows(coverage: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
     """What the training frames covered: the shortest distances, and numbers of neighbours."""
     if not coverage:
-        yield "saw", "not known: it does not say what its training frames covered"
+        yield "training range", "not known: it does not say what its training frames covered"
         return
     pairs = sorted(coverage["shortest_distances"].items(), key=lambda pair: float(pair[1]))
-    yield "saw", f"shortest (Å): {listed([f'{pair} {distance:.2f}' for pair, distance in pairs])}"
+    yield "training range", f"shortest (Å): {listed([f'{pair} {distance:.2f}' for pair, distance in pairs])}"
     counts = [f"{symbol} {least}" + (f" to {most}" if most != least else "") for symbol, (least, most) in coverage["neighbors"].items()]
     yield "", f"neighbours: {listed(counts)}"
 

@@ -1,39 +1,5 @@
-"""What the sub-commands of `spinconv` say, and how they end when a user's input is at fault."""
+"""The console of this package's commands: that of all of them."""
 
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from spinconv.potential.console import console, errors_in_words, progress_bar, say, warn
 
-import typer
-from rich.console import Console
-from rich.markup import escape
-
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
-
-
-def say(sentence: str) -> None:
-    """Prints a sentence in lines of 80 columns at most."""
-    console.print(escape(sentence), highlight=False, soft_wrap=False, width=min(console.width, 80))
-
-
-@contextmanager
-def errors_in_words() -> Iterator[None]:
-    """Turns what a user can cause into one line and exit code 1."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[float, str], None]]:
-    """A bar on a terminal's stderr that is told the part that is done, 0 to 1, and what comes next; nothing elsewhere."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    errors = Console(stderr=True)
-    columns = (BarColumn(20), TextColumn("{task.percentage:3.0f} %"), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("", total=1.0)
-        yield lambda done, what: progress.update(task, completed=done, description=what)
+__all__ = ["console", "errors_in_words", "progress_bar", "say", "warn"]

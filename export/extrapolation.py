@@ -31,6 +31,8 @@ class Outside(NamedTuple):
     """Whether an atom is one of them, bool [n_atoms]."""
     worst: str
     """The case farthest outside, in words; empty without any."""
+    severity: float
+    """How far outside that case is: 0 without any, up to 1 for numbers of neighbours, above it for distances; as in the engines."""
 
 
 class Watch:
@@ -66,15 +68,15 @@ class Watch:
         atoms = (counts < least) | (counts > most)
         if is_close.any():
             # a pair never seen is farther outside than one seen at a longer distance
-            far = np.where(np.isinf(shortest), 2 - distances / self._cutoff, 1 - distances / shortest)
-            edge = int(np.argmax(np.where(is_close, far, -1)))
+            far = np.where(np.isinf(shortest), 3 - distances / self._cutoff, 2 - distances / shortest)
+            edge = int(np.argmax(np.where(is_close, far, 0)))
             atoms[i[is_close]] = True
-            return Outside(atoms, self._pair(name, elements, (i[edge], j[edge]), distances[edge], shortest[edge]))
+            return Outside(atoms, self._pair(name, elements, (i[edge], j[edge]), distances[edge], shortest[edge]), float(far[edge]))
         if not atoms.any():
-            return Outside(atoms, "")
+            return Outside(atoms, "", 0.0)
         far = np.maximum((least - counts) / np.maximum(least, 1), (counts - most) / np.maximum(counts, 1))
         atom = int(np.argmax(far))
-        return Outside(atoms, self._neighbors(name, elements, atom, counts[atom], least[atom], most[atom]))
+        return Outside(atoms, self._neighbors(name, elements, atom, counts[atom], least[atom], most[atom]), float(far[atom]))
 
     def _pair(self, name: Callable[[int], Any], elements: np.ndarray, atoms: tuple[int, int], distance: float, shortest: float) -> str:
         one, other = (self._symbols[elements[atom]] for atom in atoms)
@@ -106,7 +108,7 @@ class Alarm:
         atoms = np.logical_or.reduce([outside.atoms for outside in found])
         if atoms.any() and not self._is_silent:
             self._is_silent = True
-            worst = next(outside.worst for outside in found if outside.worst)
+            worst = max(found, key=lambda outside: outside.severity).worst
             words = f"the model extrapolates for {np.count_nonzero(atoms)} of {len(atoms)} atoms, which is said once: {worst}"
             warnings.warn(words, ExtrapolationWarning, stacklevel=2)
         return atoms

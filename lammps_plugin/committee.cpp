@@ -36,16 +36,18 @@ std::array<double, 9> virial_of(const Graph &graph, const Result &result)
   return virial;
 }
 
-void DeviationFile::open(const std::string &path, const std::string &virial_unit, const std::string &force_unit)
+void DeviationFile::open(const std::string &path, bool goes_on, const std::string &virial_unit, const std::string &force_unit)
 {
   close();
-  file = std::fopen(path.c_str(), "w");
-  if (!file) throw Error("cannot write `out_file` " + path + ": " + std::strerror(errno));
+  name = path;
+  file = std::fopen(path.c_str(), goes_on ? "a" : "w");
+  if (!file) throw Error("cannot write `out_file` " + name + ": " + std::strerror(errno));
+  if (goes_on) return;
   std::fprintf(file, "#%11s", "step");
   for (const char *column : {"max_devi_v", "min_devi_v", "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f"})
     std::fprintf(file, "%19s", column);
   std::fprintf(file, "   (v: %s per atom, f: %s)\n", virial_unit.c_str(), force_unit.c_str());
-  std::fflush(file);
+  flush();
 }
 
 void DeviationFile::write(long long step, const Deviation &virial, const Deviation &force)
@@ -55,7 +57,13 @@ void DeviationFile::write(long long step, const Deviation &virial, const Deviati
   for (const double number : {virial.largest, virial.smallest, virial.mean, force.largest, force.smallest, force.mean})
     std::fprintf(file, " %18.6e", number);
   std::fprintf(file, "\n");
-  std::fflush(file);
+  flush();
+}
+
+// Every line at once, so that a full disk ends the run where it fills.
+void DeviationFile::flush()
+{
+  if (std::fflush(file) != 0 || std::ferror(file)) throw Error("cannot write `out_file` " + name + ": " + std::strerror(errno));
 }
 
 void DeviationFile::close()

@@ -22,7 +22,7 @@ Deviation virial_deviation(const std::vector<std::array<double, 9>> &virials, do
 /// The nine components of -sum of r (x) dE/dr, eV.
 std::array<double, 9> virial_of(const Graph &graph, const Result &result);
 
-/// The file of deviations, open for as long as the style is.
+/// A file of deviations.
 class DeviationFile {
  public:
   DeviationFile() = default;
@@ -30,13 +30,16 @@ class DeviationFile {
   DeviationFile(const DeviationFile &) = delete;
   DeviationFile &operator=(const DeviationFile &) = delete;
 
-  /// Throws Error. Says in the first line what the columns are, and in which units.
-  void open(const std::string &path, const std::string &virial_unit, const std::string &force_unit);
+  /// Says in the first line of a new file what the columns are, and in which units. All throw Error, also of a disk that is full.
+  void open(const std::string &path, bool goes_on, const std::string &virial_unit, const std::string &force_unit);
   void write(long long step, const Deviation &virial, const Deviation &force);
   void close();
 
  private:
+  void flush();
+
   FILE *file = nullptr;
+  std::string name;
 };
 
 }    // namespace spinconv

@@ -43,6 +43,21 @@ std::string validation_errors(const json &metadata)
                      metadata.at(energy).get<double>());
 }
 
+/// Of isolated atoms, in the order of the elements: part of every energy.
+std::string reference_energies(const ModelInfo &info, const json &metadata)
+{
+  const json::json_pointer place("/reference_energies");
+  if (!metadata.contains(place)) return "";
+  std::string list;
+  for (const auto element : info.elements) {
+    const auto symbol = symbol_of(element);
+    const auto &energies = metadata.at(place);
+    if (energies.contains(symbol) && energies.at(symbol).is_number())
+      list += fmt::format("{}{} {:.12g}", list.empty() ? "" : ", ", symbol, energies.at(symbol).get<double>());
+  }
+  return list.empty() ? "" : "of an isolated atom, eV: " + list;
+}
+
 }    // namespace
 
 std::string model_card(const ModelInfo &info, const std::string &file)
@@ -52,7 +67,7 @@ std::string model_card(const ModelInfo &info, const std::string &file)
   return fmt::format("SpinConv model {} from {}\n", name.empty() ? "without a name" : name, file) +
       line("kind", fmt::format("{}, cutoff {} A, elements {}, {} blocks, {} on {}", info.kind, info.cutoff, symbol_list(info.elements),
                                info.n_blocks, info.dtype, info.device)) +
-      line("weights", text_at(metadata, "/weights_sha256")) + line("trained", training_set(metadata)) +
+      line("E0", reference_energies(info, metadata)) + line("weights", text_at(metadata, "/weights_sha256")) + line("trained", training_set(metadata)) +
       line("errors", validation_errors(metadata)) + line("licence", text_at(metadata, "/licence")) +
       line("cite", text_at(metadata, "/citation"));
 }

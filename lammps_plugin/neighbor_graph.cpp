@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "neighbor_graph.h"
 
+#include "neighbor_completeness.h"
+
 #include "atom.h"
 #include "neigh_list.h"
+#include "neighbor.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,10 +14,11 @@ using namespace LAMMPS_NS;
 
 namespace spinconv {
 
-void NeighborGraph::build(const Atom &atom, const NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff,
-                          double angstrom)
+void NeighborGraph::build(const Atom &atom, const Neighbor &neighbor, const NeighList &list, const std::vector<int64_t> &number_of_type,
+                          double cutoff, double angstrom)
 {
   find_first_images(atom);
+  if (neighbor.ago == 0 || is_excluded.size() != first_image.size()) find_the_excluded(atom, neighbor);
   number_the_nodes(atom, number_of_type);
   make_room(list);
   find_edges(atom, list, cutoff, angstrom);
@@ -55,6 +59,13 @@ void NeighborGraph::find_first_images(const Atom &atom)
   }
 }
 
+// With a new list only, as the list was made: groups may change while it stays.
+void NeighborGraph::find_the_excluded(const Atom &atom, const Neighbor &neighbor)
+{
+  is_excluded.assign(first_image.size(), 0);
+  for (size_t i = 0; i < is_excluded.size(); ++i) is_excluded[i] = is_excluded_from_all(neighbor, atom.mask[i]);
+}
+
 void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t> &number_of_type)
 {
   const int n_all = atom.nlocal + atom.nghost;
@@ -64,7 +75,7 @@ void NeighborGraph::number_the_nodes(const Atom &atom, const std::vector<int64_t
   n_owned = 0;
   for (int i = 0; i < n_all; ++i) {
     const auto number = number_of_type[atom.type[i]];
-    if (number == 0) continue;
+    if (number == 0 || is_excluded[i]) continue;
     if (first_image[i] != i) {
       node_of_atom[i] = node_of_atom[first_image[i]];    // lower, so numbered before
       continue;

@@ -14,17 +14,18 @@
 namespace LAMMPS_NS {
 class Atom;
 class NeighList;
+class Neighbor;
 }    // namespace LAMMPS_NS
 
 namespace spinconv {
 
 /// The nodes are the atoms of this process whose type has an element, then those of other processes that it sees as ghosts, each once:
-/// all images of an atom are one node. All buffers are kept from step to step.
+/// all images of an atom are one node. Atoms that are excluded from everything are none. All buffers are kept from step to step.
 class NeighborGraph {
  public:
   /// `list` must be a full list. Edges are those within `cutoff` (Å); `angstrom` is one in LAMMPS' unit. Call it at every step.
-  void build(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::NeighList &list, const std::vector<int64_t> &number_of_type, double cutoff,
-             double angstrom);
+  void build(const LAMMPS_NS::Atom &atom, const LAMMPS_NS::Neighbor &neighbor, const LAMMPS_NS::NeighList &list,
+             const std::vector<int64_t> &number_of_type, double cutoff, double angstrom);
 
   /// As the model wants it; borrowed until the next build.
   Graph view() const;
@@ -44,6 +45,7 @@ class NeighborGraph {
 
  private:
   void find_first_images(const LAMMPS_NS::Atom &);
+  void find_the_excluded(const LAMMPS_NS::Atom &, const LAMMPS_NS::Neighbor &);
   void number_the_nodes(const LAMMPS_NS::Atom &, const std::vector<int64_t> &number_of_type);
   void make_room(const LAMMPS_NS::NeighList &);
   void find_edges(const LAMMPS_NS::Atom &, const LAMMPS_NS::NeighList &, double cutoff, double angstrom);
@@ -52,6 +54,7 @@ class NeighborGraph {
   std::vector<int> atom_of_node;
   std::vector<int> node_of_atom;                            // [nlocal + nghost]
   std::vector<int> first_image;                             // [nlocal + nghost], the lowest index of the same atom
+  std::vector<char> is_excluded;                            // [nlocal + nghost], from everything
   std::vector<std::pair<LAMMPS_NS::tagint, int>> by_tag;    // scratch, where LAMMPS keeps no map
   std::vector<int64_t> numbers;
   int64_t n_owned = 0, n_edges = 0;

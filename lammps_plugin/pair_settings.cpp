@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <regex>
 #include <sstream>
 
 namespace spinconv {
@@ -35,7 +36,11 @@ using Read = std::function<void(PairSettings &, const std::string &keyword, cons
 const std::map<std::string, Read> &readers()
 {
   static const std::map<std::string, Read> by_keyword = {
-      {"device", [](PairSettings &s, const std::string &, const std::string &word) { s.options.device = word; }},
+      {"device",
+       [](PairSettings &s, const std::string &keyword, const std::string &word) {
+         if (!std::regex_match(word, std::regex("auto|cpu|cuda|cuda:[0-9]{1,3}"))) refuse(keyword, "auto, cpu, cuda or cuda:<index>", word);
+         s.options.device = word;
+       }},
       {"precision",
        [](PairSettings &s, const std::string &keyword, const std::string &word) {
          if (word != "float32" && word != "float64") refuse(keyword, "float32 or float64", word);
@@ -66,6 +71,13 @@ const std::map<std::string, Read> &readers()
   return by_keyword;
 }
 
+// A word that is no keyword is a model where it looks like a file or is one, and a mistyped keyword otherwise.
+bool is_model(const std::string &word)
+{
+  std::error_code none;
+  return readers().count(word) == 0 && (word.find_first_of("./") != std::string::npos || std::filesystem::is_regular_file(word, none));
+}
+
 bool is_for_committees(const std::string &keyword)
 {
   return keyword == "out_freq" || keyword == "out_file" || keyword == "halt";
@@ -94,14 +106,13 @@ PairSettings parse_settings(const std::vector<std::string> &words)
   PairSettings settings;
   settings.options.device = "auto";
   size_t n = 0;
-  // A word that is neither a keyword nor looks like a file is taken for a mistyped keyword.
-  while (n < words.size() && readers().count(words[n]) == 0 && (n == 0 || words[n].find_first_of("./") != std::string::npos))
+  while (n < words.size() && (n == 0 ? readers().count(words[0]) == 0 : is_model(words[n])))
     settings.files.push_back(words[n++]);
   if (settings.files.empty()) throw Error(std::string("wants ") + usage + ", got " + (words.empty() ? "nothing" : "no model before " + words[0]));
   for (; n < words.size(); n += 2) {
     const auto &keyword = words[n];
     const auto reader = readers().find(keyword);
-    if (reader == readers().end()) throw Error("knows the keywords " + known_keywords() + ", got " + keyword);
+    if (reader == readers().end()) throw Error("knows the keywords " + known_keywords() + ", got " + keyword + ", which is no file either");
     if (n + 1 == words.size()) throw Error("keyword `" + keyword + "` wants a value");
     if (is_for_committees(keyword) && !settings.is_committee()) throw Error("`" + keyword + "` is for several models, got one");
     reader->second(settings, keyword, words[n + 1]);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "pair_spinconv.h"
 
+#include "fix_deviation_files.h"
 #include "model_card.h"
+#include "neighbor_completeness.h"
 
 #include "spinconv/elements.h"
 
@@ -14,29 +16,16 @@
 #include "neigh_list.h"
 #include "neighbor.h"
 #include "platform.h"
-#include "timer.h"
 #include "update.h"
 #include "utils.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 
 using namespace LAMMPS_NS;
-
-namespace {
-
-/// What `comm_modify group` has set; LAMMPS shows it to the descendants of Comm.
-bool ghosts_are_of_a_group(const Comm &comm)
-{
-  struct Descendant : Comm {
-    static int Comm::*group() { return &Descendant::bordergroup; }
-  };
-  return comm.*Descendant::group() != 0;
-}
-
-}    // namespace
 
 /// The only name that this library shows; spinconvplugin.cpp looks it up.
 extern "C" __attribute__((visibility("default"))) Pair *spinconv_create_pair(LAMMPS *lmp)
@@ -56,6 +45,8 @@ PairSpinConv::PairSpinConv(LAMMPS *lmp) : Pair(lmp), exchange(*this, comm, graph
 
 PairSpinConv::~PairSpinConv()
 {
+  forget_deviations();
+  FixDeviationFiles::give_up(this);
   if (!allocated || copymode) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -94,24 +85,31 @@ void PairSpinConv::on_all(const std::function<void()> &step)
 
 // pair_style spinconv model.pt [more models] [keyword value ...]
 
+// All is read before anything changes: what fails leaves the style as it was, also where the caller catches it and goes on.
 void PairSpinConv::settings(int narg, char **arg)
 {
-  on_all([&] { asked = spinconv::parse_settings(std::vector<std::string>(arg, arg + narg)); });
-  if (asked.options.threads == 0) asked.options.threads = comm->nthreads;
-  asked.options.process_on_node = spinconv::process_on_node(*lmp);
-  load_models();
+  if (models.empty() && atom->ntypes > 0) let_init_style_speak();
+  spinconv::PairSettings wanted;
+  on_all([&] { wanted = spinconv::parse_settings(std::vector<std::string>(arg, arg + narg)); });
+  check_partitions(wanted);
+  wanted.out_file = std::filesystem::absolute(wanted.out_file).string();    // opened later, when `shell cd` may have gone elsewhere
+  if (wanted.options.threads == 0) wanted.options.threads = comm->nthreads;
+  wanted.options.process_on_node = spinconv::process_on_node(*lmp);
+  auto loaded = load_models(wanted);
+  claim_deviation_file(wanted);
+  use_models(std::move(loaded));
+  forget_deviations();
+  asked = std::move(wanted);
   set_comm_sizes();
   if (allocated) forget_coeffs();    // they named elements of another model
   say_what_was_loaded();
 }
 
 // One process reads: a thousand that open the same file would be slow.
-void PairSpinConv::load_models()
+std::vector<spinconv::Model> PairSpinConv::load_models(spinconv::PairSettings &wanted)
 {
-  models.clear();
-  watch = {};
-  cutoff = 0.0;
-  for (auto &file : asked.files) {
+  std::vector<spinconv::Model> loaded;
+  for (auto &file : wanted.files) {
     const std::string found = utils::get_potential_file_path(file);
     if (!found.empty()) file = found;
     std::string bytes;
@@ -119,13 +117,36 @@ void PairSpinConv::load_models()
       if (comm->me == 0) bytes = spinconv::read_file(file);
     });
     bytes = spinconv::broadcast(*lmp, bytes);
-    on_all([&] { models.push_back(spinconv::Model::from_bytes(bytes, asked.options, file)); });
-    cutoff = std::max(cutoff, models.back().info().cutoff);
-    watch.add(models.back().info());
+    on_all([&] { loaded.push_back(spinconv::Model::from_bytes(bytes, wanted.options, file)); });
+  }
+  return loaded;
+}
+
+void PairSpinConv::use_models(std::vector<spinconv::Model> loaded)
+{
+  models = std::move(loaded);
+  watch = {};
+  cutoff = 0.0;
+  for (const auto &model : models) {
+    cutoff = std::max(cutoff, model.info().cutoff);
+    watch.add(model.info());
   }
   results.assign(models.size(), {});
   nextra = (models.size() > 1 ? 3 : 0) + (watch.knows() ? 1 : 0);
   pvector = nextra > 0 ? extra : nullptr;
+}
+
+// Without coefficients Pair::init() would say that these are missing, and not what is: a model.
+void PairSpinConv::let_init_style_speak()
+{
+  if (!allocated) allocate();
+  for (int i = 1; i <= atom->ntypes; i++)
+    for (int j = i; j <= atom->ntypes; j++) setflag[i][j] = 1;
+}
+
+void PairSpinConv::check_models() const
+{
+  if (models.empty()) error->all(FLERR, "pair_style spinconv has no model, because its `pair_style` line failed; give that again");
 }
 
 // LAMMPS makes room for its buffers by these, before init_style() is called within a hybrid style.
@@ -151,6 +172,7 @@ void PairSpinConv::say_what_was_loaded()
 
 void PairSpinConv::coeff(int narg, char **arg)
 {
+  check_models();
   const int ntypes = atom->ntypes;
   if (narg < 2 || strcmp(arg[0], "*") != 0 || strcmp(arg[1], "*") != 0 || narg - 2 != ntypes)
     error->all(FLERR, "pair_coeff wants `* * <element of type 1> ...` with {} elements (or NULL), got `{}`", ntypes,
@@ -184,16 +206,16 @@ void PairSpinConv::check_element(const std::string &symbol) const
 
 void PairSpinConv::init_style()
 {
+  check_models();
   check_units();
   if (!force->newton_pair) error->all(FLERR, "pair_style spinconv wants `newton on` for pairs, got off");
   if (!atom->tag_enable)
     error->all(FLERR, "pair_style spinconv finds periodic images by atom IDs, which `atom_modify id no` took away; use `atom_modify id yes`");
-  check_neighbor_list();
   if (comm->me == 0) {
     check_masses();
     check_time_step();
   }
-  open_deviation_file();
+  prepare_deviations();
   has_warned = false;
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
@@ -206,21 +228,6 @@ void PairSpinConv::check_units()
   constexpr double boltzmann_ev = 8.617343e-5;    // eV/K, as LAMMPS has it
   energy_unit = force->boltz / boltzmann_ev;
   angstrom = force->angstrom;
-}
-
-// A pair left out of the list, for the sake of bonds or by `neigh_modify exclude`, would silently be another model.
-void PairSpinConv::check_neighbor_list()
-{
-  if (neighbor->nex_type + neighbor->nex_group + neighbor->nex_mol > 0)
-    error->all(FLERR, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out; use `neigh_modify exclude none`");
-  if (ghosts_are_of_a_group(*comm))
-    error->all(FLERR, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out; use `comm_modify group all`");
-  const bigint n_special[] = {0, atom->nbonds, atom->nangles, atom->ndihedrals};
-  for (int k = 1; k <= 3; ++k)
-    if (atom->molecular != Atom::ATOMIC && n_special[k] > 0 && force->special_lj[k] == 0.0 && force->special_coul[k] == 0.0)
-      error->all(FLERR,
-                 "pair_style spinconv needs every neighbor, but `special_bonds` leaves out 1-{} pairs; use `special_bonds lj/coul 1.0 1.0 1.0`",
-                 k + 1);
 }
 
 void PairSpinConv::check_masses()
@@ -249,17 +256,6 @@ void PairSpinConv::check_time_step()
                    has_hydrogen ? "for hydrogen that moves freely" : "for atoms that move freely", has_hydrogen ? "0.5" : "1 to 2");
 }
 
-void PairSpinConv::open_deviation_file()
-{
-  const bool wanted = asked.is_committee() && asked.out_freq > 0;
-  if (!wanted || has_deviation_file) return;
-  on_all([&] {
-    const std::string units = std::string("units ") + update->unit_style;
-    if (comm->me == 0) deviation_file.open(asked.out_file, "energy, " + units, "force, " + units);
-  });
-  has_deviation_file = true;
-}
-
 double PairSpinConv::init_one(int, int)
 {
   return cutoff * angstrom;
@@ -270,7 +266,7 @@ double PairSpinConv::init_one(int, int)
 void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  graph.build(*atom, *list, number_of_type, cutoff, angstrom);
+  graph.build(*atom, *neighbor, *list, number_of_type, cutoff, angstrom);
   check_distances();
   look_for_extrapolation();
   evaluate();
@@ -291,6 +287,7 @@ void PairSpinConv::evaluate()
   if (comm->nprocs > 1) request.exchange = &exchange;
 
   std::string problem;
+  if (neighbor->ago == 0) problem = spinconv::missing_neighbors(*lmp, *list, graph, number_of_type);
   const double start = platform::walltime();
   for (size_t m = 0; m < models.size(); ++m) {
     try {
@@ -397,78 +394,6 @@ void PairSpinConv::add_centroid_virial()
       of_source[k] += energy_unit * (q[3 * a + b] - r[a] * g[b]);
     }
   }
-}
-
-// ---- the committee
-
-void PairSpinConv::find_deviations()
-{
-  sum_forces_of_models();
-  const size_t n_owned = graph.view().n_atoms;
-  spinconv::force_deviations(forces_of_models, n_owned, models.size(), force_deviations);
-  spinconv::energy_deviations(results, n_owned, energy_deviations);
-
-  const auto spread = spread_over_atoms();
-  // `compute pair` sums over processes
-  extra[0] = comm->me == 0 ? spread.largest : 0.0;
-  extra[1] = comm->me == 0 ? spread.smallest : 0.0;
-  extra[2] = comm->me == 0 ? spread.mean : 0.0;
-
-  const bool halts = asked.halt > 0.0 && spread.largest > asked.halt;
-  const bool is_time = asked.out_freq > 0 && (halts || update->ntimestep % asked.out_freq == 0);
-  if (is_time && update->ntimestep != last_written) {    // the last step of a run is the first of the next
-    const auto virials = sum_virials_of_models();
-    if (comm->me == 0) deviation_file.write(update->ntimestep, spinconv::virial_deviation(virials, static_cast<double>(atom->natoms)), spread);
-    last_written = update->ntimestep;
-  }
-  if (!halts) return;
-  if (comm->me == 0)
-    utils::logmesg(lmp, "pair_style spinconv: at step {} the largest force deviation is {:.6g}, above `halt` {}: the run ends\n", update->ntimestep,
-                   spread.largest, asked.halt);
-  timer->force_timeout();
-}
-
-void PairSpinConv::sum_forces_of_models()
-{
-  const auto view = graph.view();
-  const size_t width = 3 * models.size();
-  forces_of_models.assign(width * (view.n_atoms + view.n_ghosts), 0.0);
-  for (size_t m = 0; m < models.size(); ++m)
-    for (int64_t e = 0; e < view.n_edges; ++e)
-      for (int a = 0; a < 3; ++a) {
-        const double gradient = results[m].edge_gradients[3 * e + a];
-        forces_of_models[width * view.target[e] + 3 * m + a] += gradient;
-        forces_of_models[width * view.source[e] + 3 * m + a] -= gradient;
-      }
-  if (comm->nprocs > 1) exchange.from_ghosts(forces_of_models.data(), static_cast<int64_t>(width));
-}
-
-std::vector<std::array<double, 9>> PairSpinConv::sum_virials_of_models() const
-{
-  const auto view = graph.view();
-  std::vector<std::array<double, 9>> virials;
-  for (const auto &of_model : results) {
-    auto here = spinconv::virial_of(view, of_model), sum = here;
-    MPI_Allreduce(here.data(), sum.data(), 9, MPI_DOUBLE, MPI_SUM, world);
-    for (auto &number : sum) number *= energy_unit;
-    virials.push_back(sum);
-  }
-  return virials;
-}
-
-spinconv::Deviation PairSpinConv::spread_over_atoms() const
-{
-  const double unit = energy_unit / angstrom;
-  double extremes[2] = {-INFINITY, -INFINITY}, sums[2] = {0.0, static_cast<double>(force_deviations.size())};
-  for (const double of_atom : force_deviations) {
-    extremes[0] = std::max(extremes[0], of_atom);
-    extremes[1] = std::max(extremes[1], -of_atom);
-    sums[0] += of_atom;
-  }
-  MPI_Allreduce(MPI_IN_PLACE, extremes, 2, MPI_DOUBLE, MPI_MAX, world);
-  MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_DOUBLE, MPI_SUM, world);
-  if (sums[1] == 0.0) return {};
-  return {unit * extremes[0], -unit * extremes[1], unit * sums[0] / sums[1]};
 }
 
 // ---- what other commands ask for

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,16 +44,17 @@ class PairSpinConv : public Pair {
   void allocate();
   void forget_coeffs();
   void on_all(const std::function<void()> &step);
-  void load_models();
+  std::vector<spinconv::Model> load_models(spinconv::PairSettings &wanted);
+  void use_models(std::vector<spinconv::Model>);
+  void let_init_style_speak();
+  void check_models() const;
   void set_comm_sizes();
   void say_what_was_loaded();
-  void open_deviation_file();
   void check_element(const std::string &symbol) const;
 
   void check_units();
   void check_masses();
   void check_time_step();
-  void check_neighbor_list();
   bool has_element(int type) const { return number_of_type[type] != 0; }
 
   void look_for_extrapolation();
@@ -66,7 +68,22 @@ class PairSpinConv : public Pair {
   void add_forces();
   void add_virial();
   void add_centroid_virial();
+
+  /// A step of a committee until it is known that its frame will stay.
+  struct StepToEnd {
+    bigint step;
+    spinconv::Deviation force, virial;
+    double mark;    // of the frame
+  };
+  void check_partitions(const spinconv::PairSettings &) const;
+  void claim_deviation_file(const spinconv::PairSettings &);
+  void prepare_deviations();
+  void forget_deviations();
   void find_deviations();
+  void end_step();
+  bool has_line(const StepToEnd &) const;
+  bool halts(const StepToEnd &) const;
+  double mark_of_frame() const;
   void sum_forces_of_models();
   std::vector<std::array<double, 9>> sum_virials_of_models() const;
   spinconv::Deviation spread_over_atoms() const;
@@ -88,9 +105,7 @@ class PairSpinConv : public Pair {
 
   std::vector<double> forces_of_models;                  // [n_nodes][n_models][3], eV/Å
   std::vector<double> force_deviations, energy_deviations;    // [n_owned nodes], eV/Å and eV
-  spinconv::DeviationFile deviation_file;
-  bool has_deviation_file = false;                       // on all processes; open on one
-  bigint last_written = -1;                              // step
+  std::optional<StepToEnd> step_to_end, last_written;
   double extra[4] = {0.0, 0.0, 0.0, 0.0};                // pvector: of a committee largest, smallest, mean force deviation; atoms outside
   std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation, peratom_outside;    // [nmax]
   int always_on = 1;

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from spinconv.export.console import console, errors_in_words
+from spinconv.export.console import console, errors_in_words, progress_bar, warn
 
 if TYPE_CHECKING:
     from spinconv.export.loading import Loaded
@@ -57,7 +56,7 @@ def evaluate(
         worst_table,
         write_predictions,
     )
-    from spinconv.potential.training.frames import Keys, Needs
+    from spinconv.potential.training.frames import Keys, Needs, as_option
     from spinconv.potential.training.readers import read_frames
     from spinconv.potential.training.units import ENERGY, LENGTH
 
@@ -72,11 +71,20 @@ def evaluate(
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
-        keys = Keys(energy_key, forces_key, stress_key, virial_key)
+        keys = Keys(energy_key, forces_key, stress_key, virial_key, as_option)
         file = read_frames(data, energy_unit, length_unit, keys, Needs(forces=False))
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
-        with progress(len(file.frames), shown=console.is_terminal and not as_json) as done:
-            result = evaluate_frames(loaded.module, architecture, file.frames, DTYPES[loaded.dtype], device, batch, done)
+        with progress_bar() as progress:
+            of = len(file.frames)
+            result = evaluate_frames(
+                loaded.module,
+                architecture,
+                file.frames,
+                DTYPES[loaded.dtype],
+                device,
+                batch,
+                lambda n: progress(n / of, f"{n:,} of {of:,} frames"),
+            )
         if plot is not None:
             from spinconv.potential.training.parity import draw_parity
 
@@ -89,24 +97,14 @@ def evaluate(
         return
     for sentence in (file.units, *file.notes):
         console.print(escape(sentence), highlight=False)
-    for doubt in (*doubts(file), *filter(None, [not_numbers(result)])):
-        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
+    for doubt in (*doubts(file, as_option), *filter(None, [not_numbers(result)])):
+        warn(doubt)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:
         console.print(worst_table(errors, len(file.frames)))
     for name, path in (("parity plot", plot), ("predictions", output)):
         if path is not None:
             console.print(f"{name}: {escape(str(path))}", highlight=False)
-
-
-@contextmanager
-def progress(n_frames: int, shown: bool) -> Iterator[Callable[[int], None]]:
-    """A bar over the frames in a terminal; gives the function that moves it on."""
-    from rich.progress import Progress, TimeElapsedColumn
-
-    with Progress(*Progress.get_default_columns(), TimeElapsedColumn(), console=console, transient=True, disable=not shown) as bar:
-        task = bar.add_task(f"{n_frames:,} frames", total=n_frames)
-        yield lambda n: bar.advance(task, n)
 
 
 def as_dict(model: Path, data: Path, loaded: Loaded, units: str, result: EvaluationResult, worst: Sequence[FrameError]) -> dict[str, Any]:

@@ -14,7 +14,12 @@ def info(
         Path, typer.Argument(help="A model file of `spinconv export` or a checkpoint of `spinconv train`.", show_default=False)
     ],
     full: Annotated[bool, typer.Option("--full", help="Print all that the file says of itself.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print spinconv.json as it stands in the file.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print spinconv.json of a model file as it stands there; of a checkpoint what it has of the same keys."
+        ),
+    ] = False,
 ) -> None:
     """Tell what a model is, on one screen: elements, cutoff, units, training data and errors, what it has seen, licence, versions."""
     from spinconv.export.card import WIDTH, about, card

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from spinconv.potential.training.clock import Clock
+from spinconv.potential.training.clock import Clock, clock_time, duration
 from spinconv.potential.training.history import Record, append_history, draw_history, read_history, write_history
 from spinconv.potential.training.module import Training
 
@@ -126,7 +125,7 @@ class Display(Callback):
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
         if self.live is not None and time.monotonic() - self.drawn > self.REDRAW:
             self.redraw(trainer, pl_module)
-        elif self.live is None and not self.foretold and self.clock.session > self.FIRST_WORD:
+        if trainer.is_global_zero and not self.foretold and self.clock.session > self.FIRST_WORD:
             self.foretell(trainer, pl_module)
 
     def redraw(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -161,12 +160,12 @@ class Display(Callback):
                 f"{r.energy_mae_mev_per_atom:10.4f} {r.learning_rate:9.2e} {self.clock.step_milliseconds:8.3g} {r.seconds:9.1f}",
                 highlight=False,
             )
-            first = r.step - self.clock.first_step <= cast(Training, pl_module).steps
-            if first and not trainer.should_stop:
-                self.foretell(trainer, pl_module)
+        first = r.step - self.clock.first_step <= cast(Training, pl_module).steps
+        if first and not trainer.should_stop:
+            self.foretell(trainer, pl_module)
 
     def foretell(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """A line on when the training will end, and a warning where its schedule will not."""
+        """A line on when the training will end, above the live lines if there are any, and a warning where its schedule will not."""
         self.foretold = True
         module, step = cast(Training, pl_module), trainer.global_step
         seconds, steps = self.clock.forecast(step)
@@ -181,7 +180,7 @@ class Display(Callback):
         if steps < 0.95 * self.clock.total_steps and module.config.schedule.type == "cosine":
             self.console.print(
                 f"`max_time` ends it at {steps / self.clock.total_steps:.0%} of its steps, long before the cosine schedule does; "
-                "--set max_epochs=null --set max_steps=null makes the time the whole budget",
+                "in a training begun with the option --max-time the time is the whole budget, schedule included",
                 highlight=False,
             )
 
@@ -196,26 +195,3 @@ class Display(Callback):
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
         self.stop()
-
-
-def duration(seconds: float) -> str:
-    """A time in the two units that matter: 45 s, 10 min, 12 min 05 s, 3 h 20 min, 2 d 3 h."""
-    whole = round(seconds)
-    for (size, unit), (smaller, its_unit, digits) in (
-        ((86400, "d"), (3600, "h", 1)),
-        ((3600, "h"), (60, "min", 2)),
-        ((60, "min"), (1, "s", 2)),
-    ):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest:0{digits}d} {its_unit}" if rest else "")
-    return f"{whole} s"
-
-
-def clock_time(seconds: float) -> str:
-    """The time of day so many seconds from now, with the day if that is not today."""
-    now = datetime.now()
-    then = now + timedelta(seconds=seconds)
-    if then.date() == now.date():
-        return then.strftime("at %H:%M:%S")
-    return then.strftime("on %a at %H:%M" if then - now < timedelta(days=6) else "on %Y-%m-%d")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+
+from spinconv.potential.console import errors_in_words
+
+if TYPE_CHECKING:
+    from spinconv.potential.training.config import Config
 
 
 def train(
@@ -20,7 +25,7 @@ def train(
     max_time: Annotated[
         str | None,
         typer.Option(
-            help="90s, 30m, 2h: time of the whole training, schedule included; beside max_epochs or max_steps only its end. "
+            help="90s, 30m, 2h: time of the whole training, schedule included, in place of the config's max_epochs and max_steps. "
             "With --seeds: of each member."
         ),
     ] = None,
@@ -45,19 +50,30 @@ def train(
         console.print('spinconv train needs lightning: pip install "lightning>=2.4"', highlight=False)
         raise typer.Exit(1) from None
     from spinconv.potential.training.config import read_config
+    from spinconv.potential.training.resume import check_budget
 
     try:
-        changes = list(change or []) + ([f"max_time={max_time}"] if max_time else [])
-        settings = read_config(config, changes)
-        folder = output or Path(settings.output or Path("runs") / config.stem)
-        where = Source(config.name, config.parent)
-        if seeds is None:
-            fit(settings, where, folder, resume, console)
-        else:
-            fit_committee(settings, where, folder, seeds, resume, console)
-    except (ValueError, OSError, TrainingError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
+        with errors_in_words(TrainingError, to=console):
+            changes = list(change or []) + ([] if max_time is None else [f"max_time={max_time}"])
+            settings = read_config(config, changes)
+            folder = output or Path(settings.output or Path("runs") / config.stem)
+            if max_time is not None:
+                check_budget(folder, max_time)
+                settings = time_alone(settings, max_time, console)
+            where = Source(config.name, config.parent)
+            if seeds is None:
+                fit(settings, where, folder, resume, console)
+            else:
+                fit_committee(settings, where, folder, seeds, resume, console)
     except SystemExit:  # Lightning's way to leave after Ctrl-C
         console.print("Interrupted; the same command with --resume goes on after the last complete epoch.", highlight=False)
         raise typer.Exit(130) from None
+
+
+def time_alone(settings: Config, max_time: str, console: Console) -> Config:
+    """The settings with `max_time` as the only budget; says what it replaces."""
+    others = {key: value for key in ("max_epochs", "max_steps") if (value := getattr(settings, key)) is not None}
+    if others:
+        said = " and ".join(f"`{key}: {value}`" for key, value in others.items())
+        console.print(f"--max-time {escape(max_time)} is the whole budget, schedule included, in place of {said}", highlight=False)
+    return settings.model_copy(update=dict.fromkeys(others))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import lightning
@@ -102,3 +103,26 @@ class Clock(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.before = self.at_step = state_dict["seconds"]
+
+
+def duration(seconds: float) -> str:
+    """A time in the two units that matter: 45 s, 10 min, 12 min 05 s, 3 h 20 min, 2 d 3 h."""
+    whole = round(seconds)
+    for (size, unit), (smaller, its_unit, digits) in (
+        ((86400, "d"), (3600, "h", 1)),
+        ((3600, "h"), (60, "min", 2)),
+        ((60, "min"), (1, "s", 2)),
+    ):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest:0{digits}d} {its_unit}" if rest else "")
+    return f"{whole} s"
+
+
+def clock_time(seconds: float) -> str:
+    """The time of day so many seconds from now, with the day if that is not today."""
+    now = datetime.now()
+    then = now + timedelta(seconds=seconds)
+    if then.date() == now.date():
+        return then.strftime("at %H:%M:%S")
+    return then.strftime("on %a at %H:%M" if then - now < timedelta(days=6) else "on %Y-%m-%d")

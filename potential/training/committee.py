@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.config import Config, ConfigError
-from spinconv.potential.training.evaluation import evaluate_frames
+from spinconv.potential.training.evaluation import EvaluationResult, evaluate_frames, mean_of
 from spinconv.potential.training.frames import Frame
+from spinconv.potential.training.metrics import ErrorFigure
 from spinconv.potential.training.resume import about, check_same_training, has_ended
 from spinconv.potential.training.splits import Source, read_splits
 from spinconv.potential.training.trainer import fit
-
-
-class Predictions(NamedTuple):
-    """References (row 0) and predictions (row 1) of one member."""
-
-    energies: np.ndarray  # (2, n_frames) eV per atom
-    forces: np.ndarray  # (2, n) eV/Å
-    stresses: np.ndarray  # (2, n) eV/Å³
 
 
 def fit_committee(
@@ -57,48 +48,34 @@ def fit_committee(
     best = [folder / "best.ckpt" for folder in configs]
     frames, kind = (splits.test, "test") if splits.test else (splits.validation, "validation")
     console.print()
-    console.print(committee_table({path.parent.name: predictions(path, frames) for path in best}, f"{len(frames)} {kind} frames"))
+    console.print(committee_table({path.parent.name: evaluated(path, frames) for path in best}, f"{len(frames)} {kind} frames"))
     say_how_to_use(console, output, list(configs))
     return best
 
 
-def predictions(path: Path, frames: Sequence[Frame]) -> Predictions:
-    """What a member says about frames, beside the references that there are."""
+def evaluated(path: Path, frames: Sequence[Frame]) -> EvaluationResult:
+    """A member on frames."""
     model, metadata = load_checkpoint(path)
-    result = evaluate_frames(model, metadata["config"], frames)
-    both = list(zip(frames, result.predictions, strict=True))
-    energies = [(frame.energy / len(frame.atoms), found.energy / len(frame.atoms)) for frame, found in both if np.isfinite(frame.energy)]
-    forces = [np.stack([frame.forces.ravel(), found.forces.ravel()]) for frame, found in both if frame.forces is not None]
-    stresses = [
-        np.stack([frame.stress.ravel(), found.stress.ravel()])
-        for frame, found in both
-        if frame.stress is not None and found.stress is not None
-    ]
-    nothing = np.empty((2, 0))
-    return Predictions(np.array(energies).reshape(-1, 2).T, np.hstack([nothing, *forces]), np.hstack([nothing, *stresses]))
+    return evaluate_frames(model, metadata["config"], frames)
 
 
-def committee_table(members: dict[str, Predictions], title: str) -> Table:
+def committee_table(members: dict[str, EvaluationResult], title: str) -> Table:
     """MAE and RMSE of every member and of the mean of their predictions."""
-    mean = Predictions(*(np.mean(arrays, axis=0) for arrays in zip(*members.values(), strict=True)))
-    names = {"energies": ("energy", "meV/atom"), "forces": ("forces", "meV/Å"), "stresses": ("stress", "meV/Å³")}
-    known = [quantity for quantity in names if getattr(mean, quantity).size]
+    rows = {**{name: result.figures for name, result in members.items()}, "their mean": mean_of(list(members.values())).figures}
     table = Table(title=title)
     table.add_column("member")
-    for quantity in known:
-        name, unit = names[quantity]
-        table.add_column(f"{name} MAE\n{unit}", justify="right")
-        table.add_column(f"{name} RMSE\n{unit}", justify="right")
-    for member, found in members.items():
-        table.add_row(member, *figures(found, known), end_section=member == list(members)[-1])
-    table.add_row("their mean", *figures(mean, known))
+    for figure in of_committee(rows["their mean"]):
+        for error in ("MAE", "RMSE"):
+            table.add_column(f"{figure.quantity.removesuffix(' per atom')} {error}\n{figure.unit}", justify="right")
+    for name, figures in rows.items():
+        words = [f"{error:.4g}" for figure in of_committee(figures) for error in (figure.mae, figure.rmse)]
+        table.add_row(name, *words, end_section=name == list(members)[-1])
     return table
 
 
-def figures(found: Predictions, quantities: Sequence[str]) -> list[str]:
-    """MAE and RMSE of each quantity, in units of a thousandth."""
-    errors = [1000 * (predicted - reference) for reference, predicted in (getattr(found, quantity) for quantity in quantities)]
-    return [f"{figure:.4g}" for error in errors for figure in (np.abs(error).mean(), np.sqrt(np.square(error).mean()))]
+def of_committee(figures: Sequence[ErrorFigure]) -> list[ErrorFigure]:
+    """The errors that its table has."""
+    return [figure for figure in figures if figure.quantity in ("energy per atom", "forces", "stress")]
 
 
 def say_how_to_use(console: Console, output: Path, folders: Sequence[Path]) -> None:

@@ -5,11 +5,7 @@ Every field has a sentence here; docs/training.md lists them from here.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import difflib
-import inspect
-import itertools
 import re
 import reprlib
 import typing
@@ -21,6 +17,8 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from spinconv.potential.config import ModelConfig
+from spinconv.potential.training.config_errors import sentence
+from spinconv.potential.training.config_rows import keys_of
 
 
 class ConfigError(ValueError):
@@ -282,8 +280,10 @@ def check_config(settings: dict[str, Any], name: str) -> Config:
         config = Config.model_validate(settings)
         model_settings().model_validate(config.model, context="model")
     except ValidationError as error:
-        inside_model = error.title == "model"
-        raise ConfigError("\n".join(dict.fromkeys(f"{name}: {sentence(e, inside_model)}" for e in error.errors()))) from None
+        section, above = (model_settings(), ["model"]) if error.title == "model" else (Config, [])
+        known = [*Config.model_fields, *(row[0] for row in config_keys())]
+        sentences = [sentence(complaint, section, above, known) for complaint in error.errors()]
+        raise ConfigError("\n".join(dict.fromkeys(f"{name}: {words}" for words in sentences))) from None
     return config
 
 
@@ -315,126 +315,6 @@ def model_config(config: Config, elements: typing.Sequence[int], name: str) -> M
         raise ConfigError(f"{name}: section `model`: {error}") from None
 
 
-WANTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "finite_number": "a finite number",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "dict_type": "a section of keys and values",
-    "model_type": "a section of keys and values",
-    "model_attributes_type": "a section of keys and values",
-    "list_type": "a list",
-}
-
-
-def sentence(error: Any, inside_model: bool) -> str:
-    """One of pydantic's complaints in our words."""
-    where = [str(part) for part in error["loc"] if not (isinstance(part, str) and part.endswith("]"))]
-    key = ".".join((["model"] if inside_model else []) + where)
-    kind, got, context = error["type"], error["input"], error.get("ctx", {})
-    if kind == "missing":
-        return f"`{key}` is missing: {describe(where)}"
-    if kind == "extra_forbidden":
-        return f"`{key}` is not a known key; {suggestion(key, siblings(where, inside_model))}"
-    if kind in WANTED:
-        wanted = f"must be {WANTED[kind]}"
-    elif kind == "literal_error":
-        wanted = f"must be one of {context['expected'].replace(chr(39), '')}"
-    elif kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-        bound = next(name for name in words if name in context)
-        wanted = f"must be {words[bound]} {context[bound]}"
-    else:
-        wanted = str(context.get("error", error["msg"]))
-        if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
-            return f"`{key}` {wanted}" if key else wanted
-    return f"`{key}` {wanted}, got {got!r}"
-
-
-def suggestion(key: str, known_here: list[str]) -> str:
-    """What a user may have meant by a key: one of this name in another section, one that is spelled alike, or any that is known here."""
-    section, _, name = key.rpartition(".")
-    here = [f"{section}.{other}" if section else other for other in known_here]
-    everywhere = list(dict.fromkeys([*here, *Config.model_fields, *(row[0] for row in config_keys())]))
-    for keys, cutoff in ((everywhere, 1.0), (here, 0.6), (everywhere, 0.6)):
-        names = [other.rpartition(".")[2] for other in keys]
-        if close := difflib.get_close_matches(name, names, n=1, cutoff=cutoff):
-            *first, last = [f"`{other}`" for other, its_name in zip(keys, names, strict=True) if its_name == close[0]]
-            return f"did you mean {', '.join(first)} or {last}?" if first else f"did you mean {last}?"
-    return f"known here: {', '.join(known_here)}"
-
-
-def field_at(where: list[str]) -> tuple[type[BaseModel], str]:
-    """The section and the name of the field at a chain of keys."""
-    section: type[BaseModel] = Config
-    for part in where[:-1]:
-        kinds = typing.get_args(section.model_fields[part].annotation) or (section.model_fields[part].annotation,)
-        section = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return section, where[-1]
-
-
-def describe(where: list[str]) -> str:
-    section, name = field_at(where)
-    return str(section.model_fields[name].description)
-
-
-def siblings(where: list[str], inside_model: bool) -> list[str]:
-    section = model_settings() if inside_model else field_at(where)[0]
-    return list(section.model_fields)
-
-
 def config_keys() -> list[tuple[str, str, str, str]]:
     """(key, type, default, sentence) of every key, as listed in docs/training.md."""
-    rows = []
-    for name, field in Config.model_fields.items():
-        if name == "model":
-            rows += model_keys()
-            continue
-        inner = field_at([name, ""])[0] if name in ("data", "reference_energies", "loss", "optimizer", "schedule") else None
-        rows += [row(f"{name}.{n}", f) for n, f in inner.model_fields.items()] if inner else [row(name, field)]
-    return rows
-
-
-def model_keys() -> list[tuple[str, str, str, str]]:
-    """The rows of the section `model`, with the sentences that stand below ModelConfig's fields."""
-    types, sentences = typing.get_type_hints(ModelConfig), {}
-    body = ast.parse(inspect.getsource(ModelConfig)).body[0].body  # type: ignore[attr-defined]
-    for field, text in itertools.pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            sentences[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr]
-    rows = [("model.elements", "list of symbols", "those in the data", "Chemical elements that the model knows.")]
-    fields = [f for f in dataclasses.fields(ModelConfig) if f.name != "elements"]
-    return rows + [(f"model.{f.name}", words(types[f.name]), default_words(f.default), sentences[f.name]) for f in fields]
-
-
-def row(key: str, field: Any) -> tuple[str, str, str, str]:
-    kind = {
-        "train": "path, or list of paths",
-        "test": "path, or list of paths",
-        "validation": "path(s), number or fraction",
-        "max_time": "time",
-        "units": "unit, or `energy` and `length`",
-    }.get(key.split(".")[-1])
-    if kind is None:
-        kinds = (
-            [field.annotation]
-            if typing.get_origin(field.annotation) is Literal
-            else typing.get_args(field.annotation) or [field.annotation]
-        )
-        kind = ", ".join(words(k) for k in kinds if k is not type(None))
-    default = "required" if field.is_required() else default_words(field.get_default(call_default_factory=True))
-    return key, kind, default, field.description
-
-
-def default_words(value: Any) -> str:
-    if value is None or isinstance(value, dict):
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def words(kind: Any) -> str:
-    if typing.get_origin(kind) is Literal:
-        return " \\| ".join(typing.get_args(kind))
-    return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(kind, "mapping")
+    return keys_of(Config)

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     energies: torch.Tensor  # (n_systems,) float64, eV
     forces: torch.Tensor  # (n_atoms, 3) eV/Å
     stresses: torch.Tensor  # (n_systems, 3, 3) eV/Å³
-    volumes: torch.Tensor  # (n_systems,) Å³, 1 where there is none
+    volumes: torch.Tensor  # (n_systems,) Å³, 1 where it is not periodic in all three directions
 
 
 def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
@@ -36,7 +36,7 @@ def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
     n = len(frame.atoms)
     forces = np.full((n, 3), np.nan) if frame.forces is None else frame.forces
     stress = np.full((3, 3), np.nan) if frame.stress is None else frame.stress
-    volume = frame.atoms.get_volume() if frame.atoms.cell.rank == 3 else 1.0
+    volume = frame.atoms.get_volume() if frame.atoms.pbc.all() else 1.0
     return Batch(
         graph,
         torch.tensor([n], dtype=dtype),

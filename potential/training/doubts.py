@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
 from ase.units import GPa, Hartree
 from rich.console import Console
-from rich.markup import escape
 
-from spinconv.potential.training.frames import Frame
+from spinconv.potential.console import warn
+from spinconv.potential.training.frames import Frame, in_config
 from spinconv.potential.training.readers import FrameFile
 from spinconv.potential.training.statistics import composition, one_composition
 from spinconv.potential.training.units import ENERGY, LENGTH
@@ -51,8 +51,8 @@ def formula(frame: Frame) -> str:
     return str((found.reduce()[0] if frame.atoms.pbc.any() else found).format("hill"))
 
 
-def implausible_forces(file: FrameFile) -> str | None:
-    """Whether forces are of a size that occurs; if not, a sentence with the unit in which they would be."""
+def implausible_forces(file: FrameFile, setting: Callable[[str], str] = in_config) -> str | None:
+    """Whether forces are of a size that occurs; if not, a sentence with the unit in which they would be, and the `setting` of units."""
     forces = [frame.forces.ravel() for frame in file.frames if frame.forces is not None]
     rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
     if rms == 0 or LEAST_FORCE <= rms <= MOST_FORCE:
@@ -62,13 +62,14 @@ def implausible_forces(file: FrameFile) -> str | None:
         ((in_file * ENERGY[e] / LENGTH[x], e, x) for e, x in UNITS), key=lambda option: abs(np.log(option[0]))
     )  # the unit in which they come nearest to 1 eV/Å
     name = file.frames[0].name.rpartition(", frame ")[0]
+    settings = ", ".join(dict.fromkeys(setting(unit) for unit in ("energy_unit", "length_unit")))
     return (
         f"{name}: read in {file.energy} and {file.length}, the forces have an rms of {rms:.3g} eV/Å, "
-        f"which is implausibly {'large' if rms > MOST_FORCE else 'small'}; in {energy} and {length} it would be {size:.3g} (`data.units`)"
+        f"which is implausibly {'large' if rms > MOST_FORCE else 'small'}; in {energy} and {length} it would be {size:.3g} ({settings})"
     )
 
 
-def implausible_energies(file: FrameFile) -> str | None:
+def implausible_energies(file: FrameFile, setting: Callable[[str], str] = in_config) -> str | None:
     """Whether an energy lies below that of all electrons of the atoms, or the mean far above the atoms apart; if so, a sentence."""
     known = [frame for frame in file.frames if np.isfinite(frame.energy)]
     deepest = [DEEPEST * float(np.sum(frame.atoms.numbers ** (7 / 3))) for frame in known]  # eV
@@ -82,11 +83,11 @@ def implausible_energies(file: FrameFile) -> str | None:
         return None
     return (
         f"{found.name}: read in {file.energy}, its energy is {found.energy / len(found.atoms):.4g} eV per atom, {why}; "
-        "is it in another unit (`data.units`)?"
+        f"is it in another unit ({setting('energy_unit')})?"
     )
 
 
-def implausible_stresses(file: FrameFile) -> str | None:
+def implausible_stresses(file: FrameFile, setting: Callable[[str], str] = in_config) -> str | None:
     """Whether a stress is larger than pressures that are ever computed; if so, a sentence."""
     sizes = [0.0 if frame.stress is None else float(np.abs(frame.stress).max()) for frame in file.frames]
     largest = int(np.argmax(sizes))
@@ -94,16 +95,17 @@ def implausible_stresses(file: FrameFile) -> str | None:
         return None
     return (
         f"{file.frames[largest].name}: its stress is {sizes[largest]:.3g} eV/Å³ ({sizes[largest] / GPa:.0f} GPa); "
-        "a virial, which is an energy, belongs in `virial_key`, and stresses in eV/Å³ in `stress_key`"
+        f"a virial, which is an energy, belongs in {setting('virial_key')}, and stresses in eV/Å³ in {setting('stress_key')}"
     )
 
 
-def doubts(file: FrameFile) -> list[str]:
-    """All that is doubtful of the numbers in a file."""
-    return [doubt for doubt in (implausible_energies(file), implausible_forces(file), implausible_stresses(file)) if doubt is not None]
+def doubts(file: FrameFile, setting: Callable[[str], str] = in_config) -> list[str]:
+    """All that is doubtful of the numbers in a file, with the names of settings that may mend it."""
+    found = [implausible(file, setting) for implausible in (implausible_energies, implausible_forces, implausible_stresses)]
+    return [doubt for doubt in found if doubt is not None]
 
 
 def say_doubt(console: Console, doubt: str | None) -> None:
     """What may be wrong with the frames, if anything is."""
     if doubt is not None:
-        console.print(f"[yellow]WARNING[/]: {escape(doubt)}", highlight=False)
+        warn(doubt, console)

@@ -124,7 +124,7 @@ def ambiguity(quantity: str, names: Sequence[str]) -> str | None:
 def data_lines(survey: Survey, path: str, size: Sizes) -> list[str]:
     keys, labels, n = survey.labels.keys, survey.labels, len(survey.frames)
     lines = ["data:", line(1, "train", path, f"{n} frames")]
-    if survey.file.units.endswith("(ASE's units)"):
+    if not survey.file.is_told:
         lines += [off(1, "units", "kcal/mol", "of the energies, where they are not in eV")]
     lines += [*key_line("energy", keys.energy, labels.energies)]
     lines += key_line("forces", keys.forces, labels.forces)

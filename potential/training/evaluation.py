@@ -15,7 +15,7 @@ from rich.table import Table
 from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.training.data import Batch, join, labelled_graph, on_device
 from spinconv.potential.training.frames import Frame, check_elements
-from spinconv.potential.training.metrics import ErrorFigure, Errors
+from spinconv.potential.training.metrics import ErrorFigure, mae_and_rmse, quantities
 
 EDGES = 20_000  # about so many edges are evaluated together: enough to be fast, little enough for any memory
 
@@ -25,7 +25,7 @@ class Prediction(NamedTuple):
 
     energy: float  # eV
     forces: np.ndarray  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is no volume
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
 
 
 class EvaluationResult(NamedTuple):
@@ -34,6 +34,16 @@ class EvaluationResult(NamedTuple):
     figures: list[ErrorFigure]
     frames: Sequence[Frame]
     predictions: list[Prediction]
+
+
+class Pairs(NamedTuple):
+    """Labels of frames (row 0) and what a model says in their place (row 1), of those frames that have them."""
+
+    energies: np.ndarray  # (2, n_frames) eV
+    n_atoms: np.ndarray  # (n_frames,) of the frames with an energy
+    forces: np.ndarray  # (2, n_atoms, 3) eV/Å
+    numbers: np.ndarray  # (n_atoms,) atomic numbers of the atoms with forces
+    stresses: np.ndarray  # (2, n_frames, 3, 3) eV/Å³
 
 
 class FrameError(NamedTuple):
@@ -58,25 +68,61 @@ def evaluate_frames(
     """Errors of a model, or of an exported file's module, on frames.
 
     `architecture` has "elements" (atomic numbers) and "cutoff" (Å); dtype: that of the model's weights if not given. At most
-    `most_frames` are evaluated together, or as many as have some 20,000 edges; `done` is told the number of each piece.
+    `most_frames` are evaluated together, or as many as have some 20,000 edges; `done` is told how many have been, after each piece.
     """
     dtype = dtype or next(p.dtype for p in model.parameters())
     model = model.to(device=device, dtype=dtype)
     check_elements(frames, architecture["elements"], "the model")
-    errors = Errors(architecture["elements"], device)
     predictions: list[Prediction] = []
     for piece in pieces(frames, architecture["cutoff"], dtype, most_frames):
         batch = on_device(piece, device)
         evaluation = energy_and_forces(model, batch.graph)
-        errors.add(evaluation, batch)
         stresses = (-evaluation.virials.detach() / batch.volumes[:, None, None]).double().cpu().numpy()  # (n_systems, 3, 3)
         forces = evaluation.forces.detach().double().cpu().numpy()  # (n_atoms, 3)
         energies, ends = evaluation.energies.detach().tolist(), batch.n_atoms.long().cumsum(0).tolist()
         for k, energy in enumerate(energies):
-            periodic = frames[len(predictions)].atoms.cell.rank == 3
+            periodic = frames[len(predictions)].atoms.pbc.all()
             predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stresses[k] if periodic else None))
-        done(len(energies))
-    return EvaluationResult(errors.figures(), frames, predictions)
+        done(len(predictions))
+    return EvaluationResult(figures(pairs(frames, predictions)), frames, predictions)
+
+
+def pairs(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Pairs:
+    """The labels of frames beside their predictions."""
+    both = list(zip(frames, predictions, strict=True))
+    energies = [(frame.energy, found.energy, len(frame.atoms)) for frame, found in both if not np.isnan(frame.energy)]
+    forces = [(frame.forces, found.forces, frame.atoms.numbers) for frame, found in both if frame.forces is not None]
+    stresses = [(frame.stress, found.stress) for frame, found in both if frame.stress is not None and found.stress is not None]
+    *energy, n_atoms = np.array(energies).reshape(-1, 3).T
+    return Pairs(
+        np.array(energy),
+        n_atoms,
+        np.array([np.concatenate([np.empty((0, 3)), *(row[side] for row in forces)]) for side in (0, 1)]),
+        np.concatenate([np.empty(0, dtype=int), *(numbers for *_, numbers in forces)]),
+        np.array(stresses).reshape(-1, 2, 3, 3).swapaxes(0, 1),
+    )
+
+
+def figures(found: Pairs) -> list[ErrorFigure]:
+    """Every error of which there is a label: energy, energy per atom, forces (all, per element), stress."""
+    energy, forces, stress = (predicted - reference for reference, predicted in (found.energies, found.forces, found.stresses))
+    elements = np.unique(found.numbers).tolist()
+    errors = [energy, energy / found.n_atoms, forces, stress, *(forces[found.numbers == z] for z in elements)]
+    rows = zip(quantities(elements), errors, strict=True)
+    return [ErrorFigure(name, unit, *mae_and_rmse(error), error.size) for (name, unit), error in rows if error.size]
+
+
+def mean_of(results: Sequence[EvaluationResult]) -> EvaluationResult:
+    """What a committee says: the mean of its members' predictions on the same frames, and its errors."""
+    frames = results[0].frames
+    predictions = [mean_prediction(found) for found in zip(*(result.predictions for result in results), strict=True)]
+    return EvaluationResult(figures(pairs(frames, predictions)), frames, predictions)
+
+
+def mean_prediction(found: Sequence[Prediction]) -> Prediction:
+    """The mean of what several models say about a frame."""
+    energies, forces, stresses = zip(*found, strict=True)
+    return Prediction(float(np.mean(energies)), np.mean(forces, axis=0), None if stresses[0] is None else np.mean(stresses, axis=0))
 
 
 def pieces(frames: Sequence[Frame], cutoff: float, dtype: torch.dtype, most_frames: int | None) -> Iterator[Batch]:
@@ -134,7 +180,7 @@ def write_predictions(path: Path, result: EvaluationResult) -> None:
         atoms.info["spinconv_energy"] = prediction.energy
         atoms.arrays["spinconv_forces"] = prediction.forces
         if prediction.stress is not None:
-            atoms.info["spinconv_stress"] = prediction.stress
+            atoms.info["spinconv_stress"] = prediction.stress.ravel()  # nine numbers: of a matrix ASE would make JSON
         references = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
         atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in references.items() if value is not None})
         written.append(atoms)

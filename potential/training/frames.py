@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import ase
@@ -23,14 +23,24 @@ class Frame(NamedTuple):
     atoms: ase.Atoms
     energy: float  # eV; NaN where it is missing and nobody learns it
     forces: np.ndarray | None  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
     name: str  # "train.xyz, frame 7"
     called_isolated: bool = False  # the file says that this is an isolated atom
     left_out: tuple[str, ...] = ()  # what was made of labels that are missing or of no use, as the end of "3 of 9 frames ..."
 
 
+def in_config(setting: str) -> str:
+    """What a config calls a setting of the frames: both units are in `data.units`."""
+    return "`data.units`" if setting.endswith("_unit") else f"`data.{setting}`"
+
+
+def as_option(setting: str) -> str:
+    """What a command calls the same setting."""
+    return f"`--{setting.replace('_', '-')}`"
+
+
 class Keys(NamedTuple):
-    """What energy, forces and stress are called in a file.
+    """What energy, forces and stress are called in a file, and what the settings are called that a user names them in.
 
     Without a name for stress or virial, `stress`, `virial` and `virials` are looked for. A virial is an energy, -stress * volume.
     """
@@ -39,6 +49,7 @@ class Keys(NamedTuple):
     forces: str = "forces"
     stress: str | None = None
     virial: str | None = None
+    setting: Callable[[str], str] = in_config  # of "energy_key", "length_unit"
 
 
 class Needs(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from ase.data import chemical_symbols
 
@@ -20,6 +21,17 @@ class ErrorFigure(NamedTuple):
     mae: float
     rmse: float
     values: int
+
+
+def quantities(elements: Sequence[int]) -> list[tuple[str, str]]:
+    """What errors are of, and their units."""
+    names = [("energy", "meV"), ("energy per atom", "meV/atom"), ("forces", "meV/Å"), ("stress", "meV/Å³")]
+    return names + [(f"forces on {chemical_symbols[z]}", "meV/Å") for z in elements]
+
+
+def mae_and_rmse(error: np.ndarray) -> tuple[float, float]:
+    """Mean absolute and root mean square error, in units of a thousandth."""
+    return 1000 * float(np.abs(error).mean()), 1000 * float(np.sqrt(np.square(error).mean()))
 
 
 class Errors:
@@ -53,9 +65,7 @@ class Errors:
 
     def figures(self) -> list[ErrorFigure]:
         """Every error of which there was at least one label."""
-        names = [("energy", "meV"), ("energy per atom", "meV/atom"), ("forces", "meV/Å"), ("stress", "meV/Å³")]
-        names += [(f"forces on {chemical_symbols[z]}", "meV/Å") for z in self.elements]
-        rows = zip(names, self.sums.tolist(), strict=True)
+        rows = zip(quantities(self.elements), self.sums.tolist(), strict=True)
         return [ErrorFigure(name, unit, a / n, (s / n) ** 0.5, int(n)) for (name, unit), (a, s, n) in rows if n]
 
     def mae(self, quantity: str) -> float:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from spinconv.potential.console import console, errors_in_words, warn
+
 
 def new(
     frames: Annotated[Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db or .npz.", show_default=False)],
@@ -17,26 +19,21 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented config for `spinconv train`, with names and sizes from the frames."""
-    from rich.console import Console
     from rich.markup import escape
 
     from spinconv.potential.training.draft import draft
     from spinconv.potential.training.survey import survey
 
-    console = Console(soft_wrap=True)
     path = output or Path(f"{frames.stem}.yaml")
-    try:
+    with errors_in_words():
         if cutoff <= 0:
             raise ValueError(f"`--cutoff` must be positive (Å), got {cutoff:g}")
         if path.exists() and not force:
             raise ValueError(f"{path}: is there already; choose another --output, or write over it with --force")
         drawn = draft(survey(frames, cutoff), frames, path)
         path.write_text(drawn.text, encoding="utf-8")
-    except (ValueError, OSError) as error:
-        console.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
-        raise typer.Exit(1) from None
     for line in drawn.found:
         console.print(escape(line), highlight=False)
     for line in drawn.doubts:
-        console.print(f"[yellow]WARNING[/]: {escape(line)}", highlight=False)
+        warn(line)
     console.print(f"{escape(str(path))}: written; read it, then: spinconv train {escape(str(path))}", highlight=False)

@@ -11,8 +11,9 @@ from ase.data import chemical_symbols
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spinconv.potential.training.evaluation import EvaluationResult
+from spinconv.potential.training.evaluation import EvaluationResult, pairs
 from spinconv.potential.training.frames import elements_of
+from spinconv.potential.training.metrics import mae_and_rmse
 from spinconv.potential.training.statistics import composition, one_composition, shift
 
 MOST = 20_000  # points of a panel; more make the picture no clearer
@@ -51,8 +52,8 @@ def draw_panel(parity: Any, residuals: Any, panel: Panel, shown: np.ndarray, poi
     """A row: predictions against references, and beside it what is left of them, a thousand times larger."""
     error = 1000 * (panel.predicted - panel.reference)
     sampled = f"\n{len(shown):,} of them drawn" if len(shown) < error.size else ""
-    rmse = np.sqrt(np.mean(error**2))
-    figures = f"N = {error.size:,} {panel.what}{sampled}\nMAE {np.abs(error).mean():.3g}, RMSE {rmse:.3g} m{panel.unit}"
+    mae, rmse = mae_and_rmse(panel.predicted - panel.reference)
+    figures = f"N = {error.size:,} {panel.what}{sampled}\nMAE {mae:.3g}, RMSE {rmse:.3g} m{panel.unit}"
     parity.axline((panel.reference[0], panel.reference[0]), slope=1.0, color="grey", linewidth=0.8, zorder=0)
     parity.scatter(panel.reference[shown], panel.predicted[shown], **points)
     parity.set_aspect("equal", adjustable="datalim")
@@ -73,8 +74,8 @@ def draw_panel(parity: Any, residuals: Any, panel: Panel, shown: np.ndarray, poi
 def legend(parity: Any, residuals: Any, panel: Panel, colors: dict[int, Any]) -> None:
     """A colour per element, with its error."""
     for z, color in colors.items():
-        error = 1000 * np.abs((panel.predicted - panel.reference)[panel.elements == z]).mean()
-        residuals.scatter([], [], color=color, s=25, label=f"{chemical_symbols[z]}: MAE {error:.3g}")
+        mae, _ = mae_and_rmse((panel.predicted - panel.reference)[panel.elements == z])
+        residuals.scatter([], [], color=color, s=25, label=f"{chemical_symbols[z]}: MAE {mae:.3g}")
     residuals.legend(loc="upper right", fontsize="small", ncols=min(len(colors), 4))
 
 
@@ -100,15 +101,12 @@ def energies(result: EvaluationResult) -> Panel:
 
 def forces(result: EvaluationResult) -> Panel:
     """Force components, in the colours of their atoms."""
-    known = [(f, p) for f, p in zip(result.frames, result.predictions, strict=True) if f.forces is not None]
-    numbers = np.concatenate([np.empty(0, dtype=int), *(frame.atoms.numbers for frame, _ in known)])
-    reference = np.concatenate([np.empty((0, 3)), *(frame.forces for frame, _ in known)])
-    predicted = np.concatenate([np.empty((0, 3)), *(prediction.forces for _, prediction in known)])
-    return Panel("force component", "eV/Å", reference.ravel(), predicted.ravel(), np.repeat(numbers, 3), "components")
+    found = pairs(result.frames, result.predictions)
+    reference, predicted = found.forces.reshape(2, -1)
+    return Panel("force component", "eV/Å", reference, predicted, np.repeat(found.numbers, 3), "components")
 
 
 def stresses(result: EvaluationResult) -> Panel:
     """Stress components of the frames that have a stress."""
-    known = [(f.stress, p.stress) for f, p in zip(result.frames, result.predictions, strict=True) if f.stress is not None]
-    reference, predicted = np.array([pair for pair in known if pair[1] is not None]).reshape(-1, 2, 9).transpose(1, 0, 2).reshape(2, -1)
+    reference, predicted = pairs(result.frames, result.predictions).stresses.reshape(2, -1)
     return Panel("stress component", "eV/Å³", reference, predicted, np.zeros(reference.size, dtype=int), "components")

@@ -29,6 +29,7 @@ class FrameFile(NamedTuple):
     units: str  # a sentence for the log
     energy: str = "eV"
     length: str = "Angstrom"
+    is_told: bool = False  # the unit of energies, by the user, the file or its layout; otherwise it is ASE's
     notes: tuple[str, ...] = ()  # more sentences for the log: what was left out, and how virials were taken
 
 
@@ -50,16 +51,18 @@ def read_frames(
     raw, stated_energy, stated_length, why = in_data_errors(path, lambda: reader_of(path)(path, keys, needs))
     if not raw:
         raise DataError(f"{path}: holds no frames")
-    for wanted, stated in ((energy_unit, stated_energy), (length_unit, stated_length)):
+    for setting, wanted, stated in (("energy_unit", energy_unit, stated_energy), ("length_unit", length_unit, stated_length)):
         if wanted and stated and wanted != stated and why == "stated in the file":
-            raise DataError(f"{path}: the file says its unit is {stated}, the config says {wanted}; take `data.units` out or mend the file")
+            name = keys.setting(setting)
+            raise DataError(f"{path}: the file says its unit is {stated}, {name} says {wanted}; take {name} out or mend the file")
     energy, length = energy_unit or stated_energy or "eV", length_unit or stated_length or "Angstrom"
     frames = [in_ev(frame, ENERGY[energy], LENGTH[length]) for frame in raw]
     for frame in frames:
         check(frame)
-    origin = "as the config says" if energy_unit else why if stated_energy else "ASE's units"
+    is_told = bool(energy_unit or stated_energy)
+    origin = f"as {keys.setting('energy_unit')} says" if energy_unit else why if is_told else "ASE's units"
     units = f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})"
-    return FrameFile(frames, units, energy, length, tuple(notes(path.name, frames, keys, needs)))
+    return FrameFile(frames, units, energy, length, is_told, tuple(notes(path.name, frames, keys, needs)))
 
 
 def check_file(path: Path) -> None:

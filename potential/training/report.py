@@ -11,8 +11,8 @@ from ase.data import chemical_symbols
 from rich.console import Console
 
 from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
-from spinconv.potential.training.callbacks import duration
 from spinconv.potential.training.checkpoint import keep_test_errors, load_checkpoint
+from spinconv.potential.training.clock import duration
 from spinconv.potential.training.config import Config
 from spinconv.potential.training.evaluation import error_table, evaluate_frames
 from spinconv.potential.training.frames import Frame

@@ -63,6 +63,18 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
     return int(content[KEY]["training"]["epoch"])
 
 
+def check_budget(output: Path, max_time: str) -> None:
+    """Refuse `--max-time`, a whole budget, for what is in a folder if that (or a member of a committee) began with epochs or steps."""
+    for last in (output / "last.ckpt", *sorted(output.glob("seed*/last.ckpt"))):
+        settings = read_checkpoint(last)[KEY]["training"]["settings"] if last.exists() else {}
+        for key in ("max_epochs", "max_steps"):
+            if settings.get(key) is not None:
+                raise ConfigError(
+                    f"{last}: began with `{key}: {settings[key]}`, `--max-time` would be another budget and schedule; "
+                    f"--set max_time={max_time} ends this run after so long and changes neither"
+                )
+
+
 def schedule_length(settings: dict[str, Any]) -> tuple[Any, ...]:
     """What the schedule takes as the length of the training: time only where there is nothing else."""
     steps = settings["max_epochs"], settings["max_steps"]

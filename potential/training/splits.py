@@ -33,8 +33,10 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
     if d.max_frames is not None:
         _, frames = split(frames, min(d.max_frames, len(frames)), d.split_seed)
     if config.loss.stress_weight > 0 and all(frame.stress is None for frame in frames):
-        name = d.virial_key or d.stress_key or "stress"
-        raise DataError(f"{source.name}: no frame of `data.train` has a stress (`{name}`), which `loss.stress_weight` asks for")
+        why = f"has a stress (`{d.virial_key or d.stress_key or 'stress'}`)"
+        if not any(frame.atoms.pbc.all() for frame in frames):
+            why = "is periodic in all three directions, so none has a stress"
+        raise DataError(f"{source.name}: no frame of `data.train` {why}, which `loss.stress_weight` asks for")
     if isinstance(d.validation, str | list):
         train, validation = frames, read(config, source, d.validation, console)
     else:

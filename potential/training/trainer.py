@@ -17,6 +17,7 @@ import yaml
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
+from torch.utils.data import DataLoader
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
@@ -25,7 +26,7 @@ from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryL
 from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
-from spinconv.potential.training.data import BatchStream, GraphDataset, Once, check_memory, loader
+from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
 from spinconv.potential.training.doubts import say_doubt, undetermined_references
 from spinconv.potential.training.frames import DataError, check_elements, elements_of
 from spinconv.potential.training.lock import locked
@@ -65,24 +66,18 @@ def fit_alone(
     config: Config, source: Source, output: Path, resume: bool, console: Console, now: Callable[[], float], splits: Splits | None
 ) -> Path:
     """`fit`, when nobody else trains in the folder."""
-    last = output / "last.ckpt"
-    if last.exists() and not resume:
-        raise ConfigError(f"{output}: holds a training already; continue it with --resume or choose another --output")
-    if resume and not last.exists():
-        raise ConfigError(f"{output}: has no last.ckpt to resume from; start without --resume")
+    check_folder(output, resume)
+    check_devices(config, source.name)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
-    if config.batch_size % config.devices:
-        raise ConfigError(f"{source.name}: `batch_size` must be a multiple of `devices` ({config.devices}), got {config.batch_size}")
 
-    check_devices(config, source.name)
+    # what is learned from
     splits = splits or read_splits(config, source, console)
-    rank, world = int(os.environ.get("LOCAL_RANK", 0)), config.devices
     architecture, training_graphs, numbers, coverage = prepare(config, source, splits)
-    validation_graphs = GraphDataset(splits.validation, architecture.cutoff, DTYPES[config.dtype])
-    stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world)
+    stream, training, validation = loaders(config, splits, training_graphs, architecture.cutoff)
     epochs = config.max_epochs or (-1 if config.max_steps is None else -(-config.max_steps // stream.steps))
 
+    # what learns
     if config.reference_energies.least_squares and not kept(config):
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, source)
@@ -90,34 +85,15 @@ def fit_alone(
     module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage)
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)
     if resume:
-        stream.set_epoch(check_same_training(last, module.about, console))
-    output.mkdir(parents=True, exist_ok=True)
-    (output / "config.yaml").write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
-    (output / RESULT).unlink(missing_ok=True)
+        stream.set_epoch(check_same_training(output / "last.ckpt", module.about, console))
+    open_folder(output, config)
 
+    # the training
     history = HistoryLog(output, clock, headline(source, config, model, splits))
-    callbacks: list[Callback] = [clock, history, Display(console, history), BestAndLast(output)]
-    if config.early_stopping is not None:
-        callbacks.append(EarlyStopping("validation_loss", patience=config.early_stopping, check_on_train_epoch_end=True, verbose=False))
+    arguments: dict[str, Any] = {"ckpt_path": output / "last.ckpt", "weights_only": True} if resume else {}
     with quiet_lightning():
-        trainer = lightning.Trainer(
-            accelerator=config.accelerator,
-            devices=config.devices,
-            strategy="ddp" if config.devices > 1 else "auto",
-            max_epochs=epochs,
-            gradient_clip_val=config.gradient_clip,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=True,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            inference_mode=False,  # forces are a gradient in validation too
-        )
-        validation = loader(validation_graphs, Once(len(splits.validation), max(10, config.batch_size), rank, world))
-        arguments: dict[str, Any] = {"ckpt_path": last, "weights_only": True} if resume else {}
-        trainer.fit(module, loader(training_graphs, stream), validation, **arguments)
+        trainer = lightning_trainer(config, epochs, [clock, history, Display(console, history), BestAndLast(output)])
+        trainer.fit(module, training, validation, **arguments)
         seconds = clock.seconds
     best = output / "best.ckpt"
     if trainer.is_global_zero:
@@ -126,8 +102,58 @@ def fit_alone(
     return best
 
 
+def check_folder(output: Path, resume: bool) -> None:
+    """Refuse to begin where there is a training already, and to resume where there is none."""
+    there = (output / "last.ckpt").exists()
+    if there and not resume:
+        raise ConfigError(f"{output}: holds a training already; continue it with --resume or choose another --output")
+    if resume and not there:
+        raise ConfigError(f"{output}: has no last.ckpt to resume from; start without --resume")
+
+
+def open_folder(output: Path, config: Config) -> None:
+    """The folder of a training that begins or goes on: with its config, and no result of an earlier end."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "config.yaml").write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    (output / RESULT).unlink(missing_ok=True)
+
+
+def loaders(
+    config: Config, splits: Splits, training_graphs: GraphDataset, cutoff: float
+) -> tuple[BatchStream, DataLoader[Batch], DataLoader[Batch]]:
+    """The order of the training batches, and loaders of training and validation batches; each of several ranks gets its share."""
+    rank, world = int(os.environ.get("LOCAL_RANK", 0)), config.devices
+    validation_graphs = GraphDataset(splits.validation, cutoff, DTYPES[config.dtype])
+    stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world)
+    once = Once(len(splits.validation), max(10, config.batch_size), rank, world)
+    return stream, loader(training_graphs, stream), loader(validation_graphs, once)
+
+
+def lightning_trainer(config: Config, epochs: int, callbacks: list[Callback]) -> lightning.Trainer:
+    """Lightning's loop, which does what we say and says nothing itself."""
+    if config.early_stopping is not None:
+        callbacks.append(EarlyStopping("validation_loss", patience=config.early_stopping, check_on_train_epoch_end=True, verbose=False))
+    return lightning.Trainer(
+        accelerator=config.accelerator,
+        devices=config.devices,
+        strategy="ddp" if config.devices > 1 else "auto",
+        max_epochs=epochs,
+        gradient_clip_val=config.gradient_clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=True,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        inference_mode=False,  # forces are a gradient in validation too
+    )
+
+
 def check_devices(config: Config, name: str) -> None:
-    """Refuse more devices of a kind than this machine has."""
+    """Refuse more devices of a kind than this machine has, or such as cannot share a batch evenly."""
+    if config.batch_size % config.devices:
+        raise ConfigError(f"{name}: `batch_size` must be a multiple of `devices` ({config.devices}), got {config.batch_size}")
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     n = max(there.values()) if config.accelerator == "gpu" else there.get(config.accelerator)
     if n is not None and n < config.devices:

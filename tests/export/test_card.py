@@ -109,7 +109,7 @@ def test_validation_and_test_errors_have_units(info: Any, which: str, request: p
 
 
 def test_the_card_of_a_checkpoint_has_the_lines_of_its_file(info: Any, checkpoint: Path, file: Path) -> None:
-    own = ("model", "checkpoint", "precision", "saw", "licence", "cite", "versions", " " * 14)
+    own = ("model", "checkpoint", "precision", "training range", "licence", "cite", "versions", " " * 14)
     of_checkpoint, of_file = ([line.rstrip() for line in info(path).output.splitlines()] for path in (checkpoint, file))
     shared = [line for line in of_checkpoint if not line.startswith(own)]
     assert len(shared) > 8
@@ -119,9 +119,9 @@ def test_the_card_of_a_checkpoint_has_the_lines_of_its_file(info: Any, checkpoin
 def test_coverage_is_told_shortest_distance_first(checkpoint: Path) -> None:
     metadata = {"shortest_distances": {"H-O": 0.95, "H-H": 1.5, "C-H": 1.02}, "neighbors": {"C": [8, 8], "H": [4, 8]}}
     said = dict(rows(about_with(coverage=metadata), checkpoint))
-    assert said["saw"] == "shortest (Å): H-O 0.95, C-H 1.02, H-H 1.50"
+    assert said["training range"] == "shortest (Å): H-O 0.95, C-H 1.02, H-H 1.50"
     assert said[""] == "neighbours: C 8, H 4 to 8"
-    assert "not known" in dict(rows(about_with(coverage=None), checkpoint))["saw"]
+    assert "not known" in dict(rows(about_with(coverage=None), checkpoint))["training range"]
 
 
 def about_with(**changes: Any) -> About:

@@ -1,4 +1,5 @@
 import json
+import re
 
 import ase
 import ase.io
@@ -103,7 +104,41 @@ def test_predictions_are_written_beside_the_references(files, batch):
         np.testing.assert_allclose(atoms.arrays["spinconv_forces"], source.get_forces(), atol=1e-6)  # eight decimals of positions
         assert ("spinconv_stress" in atoms.info) == bool(atoms.pbc.all())
         if atoms.pbc.all():
-            np.testing.assert_allclose(atoms.info["spinconv_stress"], source.get_stress(voigt=False), atol=1e-7)
+            np.testing.assert_allclose(np.reshape(atoms.info["spinconv_stress"], (3, 3)), source.get_stress(voigt=False), atol=1e-7)
+
+
+def test_a_molecule_in_a_box_has_no_stress(files):
+    """Neither a predicted one, as in the calculator, nor one to compare with, whatever the file says."""
+    atoms = ethanol()
+    atoms.set_cell([20, 20, 20])
+    atoms.calc = SinglePointCalculator(atoms, energy=-4200.0, forces=np.zeros((9, 3)), stress=np.full(6, 0.1))
+    ase.io.write(files / "box.xyz", atoms)
+    result = command(files / "model.pt", files / "box.xyz", "--json", "--output", files / "predictions.xyz")
+    assert result.exit_code == 0, result.output
+    assert "stress" not in {error["quantity"] for error in json.loads(result.output)["errors"]}
+    assert "spinconv_stress" not in ase.io.read(files / "predictions.xyz").info
+
+
+def test_a_stress_is_written_as_nine_numbers(files):
+    command(files / "model.pt", files / "data.xyz", "--output", files / "predictions.xyz")
+    assert re.findall(r'spinconv_stress="([^"]*)"', text := (files / "predictions.xyz").read_text())[0].count(" ") == 8
+    assert "_JSON" not in text
+
+
+def test_advice_names_the_options_of_this_command(files):
+    """Not the keys of a config, which there is none of here."""
+    atoms = ethanol()
+    atoms.info["E"] = -4200.0
+    ase.io.write(files / "named.xyz", atoms)
+    assert "name the right one in `--energy-key`; the frame has E" in command(files / "model.pt", files / "named.xyz").output
+    frames = ase.io.read(files / "data.xyz", ":")
+    frames[0].calc.results["forces"] *= 1e3
+    ase.io.write(files / "huge.xyz", frames)
+    output = command(files / "model.pt", files / "huge.xyz", "--energy-unit", "eV").output
+    assert "implausibly large" in output
+    assert "(`--energy-unit`, `--length-unit`)" in output
+    assert "(as `--energy-unit` says)" in output
+    assert "data." not in output.replace("data.xyz", "")
 
 
 def test_virials_are_evaluated_under_their_name(files):
@@ -121,7 +156,7 @@ def test_virials_are_evaluated_under_their_name(files):
     assert errors["stress"]["mae"] == pytest.approx(3.0, rel=1e-4)
     result = command(files / "model.pt", files / "virials.xyz", "--stress-key", "REF_virials")
     assert result.exit_code == 1
-    assert "ERROR: `stress_key` names `REF_virials`, which by its name is a virial" in result.output
+    assert "ERROR: `--stress-key` names `REF_virials`, which by its name is a virial" in result.output
 
 
 def test_predictions_that_are_no_numbers_are_shown_and_warned_of(files):

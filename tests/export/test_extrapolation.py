@@ -116,6 +116,20 @@ def test_a_committee_is_outside_where_one_of_its_models_is(path: Path, tmp_path:
     np.testing.assert_array_equal(calculator.outside, outside(ethanol(), covered_by([triclinic()], SYMBOLS), SYMBOLS))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_a_committee_the_worst_case_of_all_is_named(path: Path, tmp_path: Path, turned: bool) -> None:
+    """As in the engines: a bond too short is worse than numbers of neighbours, whichever model comes first."""
+    short = squeezed()
+    knows_bonds = write(tmp_path / "bonds.pt", covered_by([ethanol(seed) for seed in range(3)], SYMBOLS))
+    counts = covered_by([ethanol(seed) for seed in range(3)], SYMBOLS)
+    counts["shortest_distances"] = dict.fromkeys(counts["shortest_distances"], 0.1)
+    counts["neighbors"]["H"] = [20, 30]
+    knows_counts = write(tmp_path / "counts.pt", counts)
+    files = [knows_counts, knows_bonds]
+    with pytest.warns(ExtrapolationWarning, match="the closest O and H of training were"):
+        with_calculator(short, SpinConvCalculator(files[::-1] if turned else files)).get_potential_energy()
+
+
 def test_a_file_that_does_not_know_warns_of_nothing(path: Path, tmp_path: Path) -> None:
     without = write(tmp_path / "without.pt", None)
     extra = {"spinconv.json": ""}

@@ -2,9 +2,11 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from structures import dimer
@@ -24,8 +26,11 @@ SETTINGS = {
     "pair_style spinconv precision float64": "wants `model.pt [more models] [keyword value ...]`, got no model before precision",
     "pair_style spinconv {model} precision": "keyword `precision` wants a value",
     "pair_style spinconv {model} precision half": "`precision` must be float32 or float64, got half",
-    "pair_style spinconv {model} colour red": f"knows the keywords {KEYWORDS}, got colour",
+    "pair_style spinconv {model} colour red": f"knows the keywords {KEYWORDS}, got colour, which is no file either",
     "pair_style spinconv {model} device gpu": "`device` must be auto, cpu, cuda or cuda:<index>, got gpu",
+    "pair_style spinconv {model} device cuda:": "`device` must be auto, cpu, cuda or cuda:<index>, got cuda:",
+    "pair_style spinconv {model} device cuda:99999999999": "`device` must be auto, cpu, cuda or cuda:<index>, got cuda:99999999999",
+    "pair_style spinconv nowhere.pt device gpu": "`device` must be auto, cpu, cuda or cuda:<index>, got gpu",
     "pair_style spinconv {model} threads 0": "`threads` must be a number of threads, 1 or more, got 0",
     "pair_style spinconv {model} threads two": "`threads` must be a number of threads, 1 or more, got two",
     "pair_style spinconv {model} chunk -1": "`chunk` must be a number of edges, 0 for all at once, got -1",
@@ -46,6 +51,40 @@ SETTINGS = {
 def test_pair_style_refuses(line: str, words: str, lmp: Any, model_file: Path) -> None:
     lmp("units metal", *BOX)
     refused(lmp, "pair_style spinconv: " + words.format(model=model_file), line.format(model=model_file))
+
+
+def test_a_model_may_have_any_name(lmp: Any, model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without dot and slash, too, where it is there."""
+    shutil.copy(model_file, tmp_path / "second")
+    monkeypatch.chdir(tmp_path)
+    lmp("units metal", *BOX, f"pair_style spinconv {model_file} second", "pair_coeff * * H O", "run 0 post no")
+
+
+@pytest.mark.parametrize("style", ["nowhere.pt", "{model} colour red", "{model} {model} halt high"])
+def test_a_style_that_fails_leaves_the_one_before(style: str, lmp: Any, model_file: Path) -> None:
+    """As where a notebook catches the error and goes on."""
+    lmp("units metal", *BOX, f"pair_style spinconv {model_file}", "pair_coeff * * H O", "run 0 post no")
+    with pytest.raises(Exception, match="pair_style spinconv"):
+        lmp(f"pair_style spinconv {style.format(model=model_file)}")
+    before = lmp.energy
+    lmp("displace_atoms all random 0.1 0.1 0.1 1", "run 0 post no")
+    after = lmp.energy, lmp.forces
+    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H O", "run 0 post no")
+    assert before != after[0] == lmp.energy
+    np.testing.assert_array_equal(after[1], lmp.forces)
+    assert np.abs(lmp.forces).max() > 0
+
+
+def test_without_a_model_everything_says_so(lmp: Any, model_file: Path) -> None:
+    lmp("units metal", *BOX)
+    refused(lmp, "cannot open model file", "pair_style spinconv nowhere.pt")
+    words = "pair_style spinconv has no model, because its `pair_style` line failed; give that again"
+    refused(lmp, words, "run 0 post no")
+    refused(lmp, words, "pair_coeff * * H O")
+    refused(lmp, words, "minimize 0 0 10 10")
+    lmp(f"pair_style spinconv {model_file}")
+    refused(lmp, "All pair coeffs are not set", "run 0 post no")
+    lmp("pair_coeff * * H O", "run 0 post no")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
@@ -199,26 +238,6 @@ def test_a_run_is_refused_with(line: str, words: str, lmp: Any, model_file: Path
     refused(lmp, words, "run 0")
 
 
-def test_a_run_is_refused_with_neighbors_left_out(lmp: Any, model_file: Path) -> None:
-    lmp("units metal", *BOX, f"pair_style spinconv {model_file}", "pair_coeff * * H O", "neigh_modify exclude type 1 1")
-    refused(lmp, "pair_style spinconv needs every neighbor, but `neigh_modify exclude` leaves some out", "run 0")
-    lmp("neigh_modify exclude none", "run 0")
-
-
-def test_a_run_is_refused_with_bonded_neighbors_left_out(lmp: Any, model_file: Path) -> None:
-    lmp(
-        "units metal",
-        "atom_style bond",
-        "region cell block 0 9 0 9 0 9",
-        "create_box 1 cell bond/types 1 extra/bond/per/atom 2 extra/special/per/atom 4",
-    )
-    lmp("mass * 1.0", "create_atoms 1 single 1 1 1", "create_atoms 1 single 2 1 1", "bond_style harmonic", "bond_coeff 1 1.0 1.0")
-    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H", "create_bonds single/bond 1 1 2")
-    words = "needs every neighbor, but `special_bonds` leaves out 1-2 pairs; use `special_bonds lj/coul 1.0 1.0 1.0`"
-    refused(lmp, words, "run 0")
-    lmp("special_bonds lj/coul 1.0 1.0 1.0", "run 0")
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, tmp_path: Path) -> None:
     path = save(ScriptedModel(elements=[6, 8]), tmp_path / "model.pt")
@@ -226,12 +245,6 @@ def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, tmp_path: P
     lmp(f"pair_style spinconv {path}", f"pair_coeff * * {elements}", "reset_timestep 42")
     words = "energy or force of atom 1 is not a number; its nearest neighbor is at 1.2 A"
     refused(lmp, words, "run 0")
-
-
-def test_a_run_is_refused_with_ghosts_left_out(lmp: Any, model_file: Path) -> None:
-    lmp("units metal", *BOX, "group some type 1", "atom_modify first some", "comm_modify group some")
-    lmp(f"pair_style spinconv {model_file}", "pair_coeff * * H O")
-    refused(lmp, "pair_style spinconv needs every neighbor, but `comm_modify group` leaves ghosts out", "run 0")
 
 
 class FailsAlone(ScriptedModel):

@@ -3,8 +3,7 @@ import re
 
 import pytest
 
-from spinconv.potential.training.callbacks import clock_time, duration
-from spinconv.potential.training.clock import Clock
+from spinconv.potential.training.clock import Clock, clock_time, duration
 
 
 class Time:

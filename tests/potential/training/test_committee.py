@@ -1,6 +1,7 @@
 import io
 import json
 
+import ase
 import ase.io
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from typer.testing import CliRunner
 
 from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.cli import train
-from spinconv.potential.training.committee import Predictions, committee_table
+from spinconv.potential.training.committee import committee_table
 from spinconv.potential.training.config import read_config
+from spinconv.potential.training.evaluation import EvaluationResult, Prediction, figures, pairs
+from spinconv.potential.training.frames import Frame
 from spinconv.potential.training.splits import Source
 from spinconv.potential.training.trainer import fit
 
@@ -61,13 +64,16 @@ def test_a_committee_ends_with_its_errors_and_how_to_use_it(tmp_path, test_file)
 
 
 def test_the_error_of_the_mean_is_that_of_the_mean_prediction():
-    def member(*forces: float) -> Predictions:
-        return Predictions(np.array([[0.0], [0.0]]), np.array([[0.0, 0.0], forces]), np.empty((2, 0)))
+    frame = Frame(ase.Atoms("H"), 0.0, np.zeros((1, 3)), None, "t.xyz, frame 0")
+
+    def member(*forces: float) -> EvaluationResult:
+        predictions = [Prediction(0.0, np.array([forces]), None)]
+        return EvaluationResult(figures(pairs([frame], predictions)), [frame], predictions)
 
     printed = Console(file=io.StringIO(), width=80)
-    printed.print(committee_table({"a": member(0.001, 0.003), "b": member(-0.003, 0.003)}, "two"))
+    printed.print(committee_table({"a": member(0.001, 0.003, 0.002), "b": member(-0.003, 0.003, 0.0)}, "two"))
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.file.getvalue().splitlines() if line.startswith("│")]
-    assert rows == [["a", "0", "0", "2", "2.236"], ["b", "0", "0", "3", "3"], ["their mean", "0", "0", "2", "2.236"]]
+    assert rows == [["a", "0", "0", "2", "2.16"], ["b", "0", "0", "2", "2.449"], ["their mean", "0", "0", "1.667", "1.915"]]
 
 
 def test_a_committee_goes_on_where_it_was_left(tmp_path, test_file):

@@ -78,6 +78,6 @@ def test_energies_of_another_unit_are_noticed(formula, energy, sentence):
 def test_a_virial_that_is_called_a_stress_is_noticed():
     frames = [frame_of("Si2")._replace(stress=np.full((3, 3), size)) for size in (0.9, -2.7, 0.1)]
     found = implausible_stresses(FrameFile(frames, ""))
-    assert "its stress is 2.7 eV/Å³ (433 GPa); a virial, which is an energy, belongs in `virial_key`" in found
+    assert "its stress is 2.7 eV/Å³ (433 GPa); a virial, which is an energy, belongs in `data.virial_key`" in found
     assert implausible_stresses(FrameFile(frames[:1], "")) is None
     assert implausible_stresses(FrameFile([frame_of("Si2")], "")) is None

@@ -55,7 +55,7 @@ def test_declared_units_win_over_the_layout_but_not_over_the_file(tmp_path, clus
     assert "in eV" in read_frames(tmp_path / "md17.npz", "eV").units
     write_npz(tmp_path / "sgdml.npz", clusters, e_unit="kcal/mol", r_unit="Ang")
     assert "stated in the file" in read_frames(tmp_path / "sgdml.npz").units
-    with pytest.raises(DataError, match=r"the file says its unit is kcal/mol, the config says eV"):
+    with pytest.raises(DataError, match=r"the file says its unit is kcal/mol, `data.units` says eV; take `data.units` out"):
         read_frames(tmp_path / "sgdml.npz", "eV")
 
 

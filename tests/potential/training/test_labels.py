@@ -24,6 +24,15 @@ def label(atoms: ase.Atoms, keys: Keys = Keys(), needs: Needs = Needs()):  # noq
     return labelled(atoms, keys, needs, "t.xyz, frame 3")
 
 
+@pytest.mark.parametrize("pbc", [False, (True, True, False)])
+def test_a_frame_that_is_not_periodic_in_three_directions_has_no_stress(pbc):
+    """Though the cell around a molecule has a volume, and whatever the file says."""
+    for said in ({"stress": STRESS}, {"virial": STRESS}, {"stress": VOIGT, "virial": STRESS}):
+        atoms = crystal(**said)
+        atoms.pbc = pbc
+        assert label(atoms, needs=Needs(stress=True)).stress is None
+
+
 @pytest.mark.parametrize("form", [STRESS, STRESS.ravel(), VOIGT, VOIGT[None], STRESS[None]], ids=lambda form: str(form.shape))
 def test_a_virial_is_minus_stress_times_volume_in_every_form(form):
     for keys in (Keys(), Keys(virial="virial")):
@@ -45,15 +54,19 @@ def test_virials_are_converted_with_the_energies(tmp_path):
     [
         (
             Keys(stress="REF_virials"),
-            "`stress_key` names `REF_virials`, which by its name is a virial (an energy, -stress * volume); name it in `virial_key`",
+            "`data.stress_key` names `REF_virials`, which by its name is a virial (an energy, -stress * volume); "
+            "name it in `data.virial_key`",
         ),
         (
             Keys(virial="dft_stress"),
-            "`virial_key` names `dft_stress`, which by its name is a stress (energy per volume); name it",
+            "`data.virial_key` names `dft_stress`, which by its name is a stress (energy per volume); name it",
         ),
-        (Keys(stress="a", virial="b"), "takes `stress_key` or `virial_key`, not both, got `a` and `b`"),
-        (Keys(energy="energy_per_atom"), "`energy_key` names `energy_per_atom`, which by its name is an energy per atom"),
-        (Keys(forces="Gradient"), "`forces_key` names `Gradient`, which by its name is a gradient of the energy; forces are minus that"),
+        (Keys(stress="a", virial="b"), "takes `data.stress_key` or `data.virial_key`, not both, got `a` and `b`"),
+        (Keys(energy="energy_per_atom"), "`data.energy_key` names `energy_per_atom`, which by its name is an energy per atom"),
+        (
+            Keys(forces="Gradient"),
+            "`data.forces_key` names `Gradient`, which by its name is a gradient of the energy; forces are minus that",
+        ),
     ],
 )
 def test_names_that_say_something_else_are_refused(keys, sentence):
@@ -66,10 +79,10 @@ def test_a_stress_and_a_virial_must_be_the_same_one():
     both = crystal(stress=STRESS, virial=-STRESS * 120.0)
     np.testing.assert_allclose(label(both, needs=Needs(stress=True)).stress, STRESS)
     both.info["virial"] = STRESS * 120.0  # another sign
-    with pytest.raises(DataError, match=r"t.xyz, frame 3: `stress` and -`virial` / volume differ; name the right one in `stress_key`"):
+    with pytest.raises(DataError, match=r"t.xyz, frame 3: `stress` and -`virial` / volume differ; name the right one in `data.stress_key`"):
         label(both, needs=Needs(stress=True))
     assert label(both).stress is None
-    assert "`stress_key` or `virial_key` says which is right" in label(both).left_out[0]
+    assert "`data.stress_key` or `data.virial_key` says which is right" in label(both).left_out[0]
     np.testing.assert_allclose(label(both, Keys(stress="stress")).stress, STRESS)
     np.testing.assert_allclose(label(both, Keys(virial="virial")).stress, -STRESS)
 

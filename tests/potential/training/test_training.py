@@ -50,10 +50,12 @@ SETTINGS = {
 }
 
 
-def run(folder: Path, output: str, resume: bool = False, now: Callable[[], float] = time.monotonic, **changes) -> str:
+def run(
+    folder: Path, output: str, resume: bool = False, now: Callable[[], float] = time.monotonic, terminal: bool = False, **changes
+) -> str:
     """Trains on folder/train.xyz with SETTINGS and changes into folder/output; gives back what was printed."""
     (folder / "tiny.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
-    printed = Console(file=io.StringIO(), width=200)
+    printed = Console(file=io.StringIO(), width=200, force_terminal=terminal, soft_wrap=True)
     fit(read_config(folder / "tiny.yaml"), Source("tiny.yaml", folder), folder / output, resume, printed, now)
     return printed.file.getvalue()
 
@@ -180,6 +182,42 @@ def test_time_beside_epochs_ends_a_run_and_changes_no_learning_rate(tmp_path, tr
     assert "`max_time` ends it at 35% of its steps, long before the cosine schedule does" in printed
     run(tmp_path, "out", resume=True, now=now, max_time=7.0)  # another 7 s, which take it to its end
     assert records(tmp_path / "out") == records(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_end_is_foretold_once_and_where_it_cuts_the_schedule_with_a_warning(tmp_path, train_file, now, terminal):
+    printed = run(tmp_path, "out", now=now, terminal=terminal, max_time=7.0)
+    assert printed.count("ms a step, validation included: ends at") == 1
+    assert printed.count("`max_time` ends it at 35% of its steps, long before the cosine schedule does") == 1
+
+
+def command(folder: Path, *arguments: str):
+    """`spinconv train` on folder/train.xyz with SETTINGS into folder/out."""
+    app = Typer()
+    app.command()(train_command)
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(SETTINGS))
+    return CliRunner().invoke(app, [str(folder / "tiny.yaml"), "-o", str(folder / "out"), *arguments])
+
+
+def test_the_option_of_time_is_the_whole_budget(tmp_path, train_file):
+    """Of a config that has `max_epochs` too: the cosine ends when the time does."""
+    result = command(tmp_path, "--max-time", "1s")
+    assert result.exit_code == 0, result.output
+    assert "--max-time 1s is the whole budget, schedule included, in place of `max_epochs: 4`" in result.output
+    assert "1 s in epochs of 5 steps" in result.output
+    learning_rate = float(records(tmp_path / "out")[-1]["learning_rate"])
+    assert learning_rate == pytest.approx(0.01 * 0.01, rel=0.2)  # of the last step, which a busy machine may begin a little early
+    assert "The 1 s of this training are over" in command(tmp_path, "--max-time", "1s", "--resume").output
+
+
+def test_the_option_of_time_does_not_turn_a_training_of_epochs_into_another(tmp_path, train_file):
+    run(tmp_path, "out", max_epochs=4)
+    before = (tmp_path / "out" / "last.ckpt").read_bytes()
+    result = command(tmp_path, "--max-time", "1s", "--resume")
+    assert result.exit_code == 1
+    assert "last.ckpt: began with `max_epochs: 4`, `--max-time` would be another budget and schedule; --set max_time=1s" in result.output
+    assert (tmp_path / "out" / "last.ckpt").read_bytes() == before
+    assert command(tmp_path, "--set", "max_time=1s", "--resume").exit_code == 0
 
 
 def test_steps_alone_tell_exactly_how_many_there_are(tmp_path, train_file, now):
@@ -356,8 +394,25 @@ def test_frames_without_a_stress_are_trained_on_and_counted(tmp_path, clusters):
     ase.io.write(tmp_path / "train.xyz", [*clusters[:9], *crystals])
     printed = run(tmp_path, "out", max_epochs=1, loss={"stress_weight": 1.0})
     assert "train.xyz: 9 of 12 frames have no stress, and are left out of its error" in printed
-    ase.io.write(tmp_path / "train.xyz", clusters)
-    with pytest.raises(DataError, match=r"no frame of `data.train` has a stress \(`stress`\), which `loss.stress_weight` asks for"):
+
+
+@pytest.mark.parametrize(
+    ("pbc", "why"),
+    [
+        (True, r"has a stress \(`stress`\)"),
+        (False, "is periodic in all three directions, so none has a stress"),
+        ((True, True, False), "is periodic in all three directions, so none has a stress"),
+    ],
+)
+def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters, pbc, why):
+    frames = []
+    for cluster in clusters:
+        atoms = ase.Atoms(cluster.symbols, cluster.positions, cell=[9, 9, 9], pbc=pbc)
+        stress = {} if pbc is True else {"stress": np.zeros(6)}  # one that the file should not have
+        atoms.calc = SinglePointCalculator(atoms, energy=cluster.get_potential_energy(), forces=cluster.get_forces(), **stress)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames)
+    with pytest.raises(DataError, match=f"no frame of `data.train` {why}, which `loss.stress_weight` asks for"):
         run(tmp_path, "none", loss={"stress_weight": 1.0})
     assert not (tmp_path / "none").exists()
 
