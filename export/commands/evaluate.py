@@ -34,7 +34,12 @@ def evaluate(
     length_unit: Annotated[str | None, typer.Option(help="Unit of the data's lengths, if not recognised: Angstrom, Bohr, nm.")] = None,
     energy_key: Annotated[str, typer.Option(help="Name of the energy in the data.")] = "energy",
     forces_key: Annotated[str, typer.Option(help="Name of the forces in the data.")] = "forces",
-    stress_key: Annotated[str, typer.Option(help="Name of the stress in the data.")] = "stress",
+    stress_key: Annotated[
+        str | None, typer.Option(help="Name of the stress in the data (without this or --virial-key: stress, virial or virials).")
+    ] = None,
+    virial_key: Annotated[
+        str | None, typer.Option(help="Name of the virial in the data, an energy: -stress * volume in ASE's sign.")
+    ] = None,
 ) -> None:
     """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress; the worst frames."""
     import torch
@@ -42,9 +47,18 @@ def evaluate(
     from spinconv.export.loading import load
     from spinconv.export.reader import check_device
     from spinconv.export.writer import DTYPES
-    from spinconv.potential.training.doubts import implausible_forces
-    from spinconv.potential.training.evaluation import error_table, evaluate_frames, frame_errors, worst_table, write_predictions
-    from spinconv.potential.training.frames import ENERGY, LENGTH, Keys, as_option, read_frames
+    from spinconv.potential.training.doubts import doubts
+    from spinconv.potential.training.evaluation import (
+        error_table,
+        evaluate_frames,
+        frame_errors,
+        not_numbers,
+        worst_table,
+        write_predictions,
+    )
+    from spinconv.potential.training.frames import Keys, Needs, as_option
+    from spinconv.potential.training.readers import read_frames
+    from spinconv.potential.training.units import ENERGY, LENGTH
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
@@ -57,7 +71,8 @@ def evaluate(
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
-        file = read_frames(data, energy_unit, length_unit, Keys(energy_key, forces_key, stress_key, as_option), forces_needed=False)
+        keys = Keys(energy_key, forces_key, stress_key, virial_key, as_option)
+        file = read_frames(data, energy_unit, length_unit, keys, Needs(forces=False))
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
         with progress_bar() as progress:
             of = len(file.frames)
@@ -80,8 +95,9 @@ def evaluate(
     if as_json:
         print(json.dumps(as_dict(model, data, loaded, file.units, result, errors), indent=2))
         return
-    console.print(escape(file.units), highlight=False)
-    if (doubt := implausible_forces(file, as_option)) is not None:
+    for sentence in (file.units, *file.notes):
+        console.print(escape(sentence), highlight=False)
+    for doubt in (*doubts(file, as_option), *filter(None, [not_numbers(result)])):
         warn(doubt)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import reprlib
 import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,11 +26,13 @@ class ConfigError(ValueError):
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
 
-def frames_or_path(value: Any) -> int | float | str:
-    """A path, a number of frames (whole) or a fraction of them (between 0 and 1)."""
+def frames_or_path(value: Any) -> int | float | str | list[str]:
+    """A path or several, a number of frames (whole) or a fraction of them (between 0 and 1)."""
+    if isinstance(value, list):
+        return files(value)
     if isinstance(value, str) and value:
         return value
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
@@ -37,6 +40,13 @@ def frames_or_path(value: Any) -> int | float | str:
     if isinstance(value, float) and 0 < value < 1:
         return value
     raise ValueError("must be a file, a number of frames (1 or more) or a fraction between 0 and 1")
+
+
+def files(value: Any) -> str | list[str]:
+    """A path, or a list of them."""
+    if value and (isinstance(value, str) or (isinstance(value, list) and all(isinstance(path, str) and path for path in value))):
+        return value  # type: ignore[no-any-return]
+    raise ValueError("must be a file or a list of files")
 
 
 def seconds(value: Any) -> float:
@@ -52,7 +62,8 @@ def seconds(value: Any) -> float:
     raise ValueError("must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00")
 
 
-FramesOrPath = Annotated[int | float | str, BeforeValidator(frames_or_path)]
+Files = Annotated[str | list[str], BeforeValidator(files)]
+FramesOrPath = Annotated[int | float | str | list[str], BeforeValidator(frames_or_path)]
 Seconds = Annotated[float, BeforeValidator(seconds)]
 
 
@@ -67,14 +78,22 @@ class Units(Section):
 
 
 class Data(Section):
-    train: str = Field(description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.")
-    validation: FramesOrPath = Field(0.1, description="A file, or the number or fraction of the training frames to set aside.")
-    test: str | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
+    train: Files = Field(
+        description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. A list is read as one file."
+    )
+    validation: FramesOrPath = Field(0.1, description="A file or several, or the number or fraction of the training frames to set aside.")
+    test: Files | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
     max_frames: int | None = Field(None, gt=1, description="Use only so many frames of `train`, drawn by `split_seed`.")
     units: Units | None = Field(None, description="Units of the files, where they are not eV and Å and the layout does not say it.")
     energy_key: str = Field("energy", description="Name of the energy in the files.")
     forces_key: str = Field("forces", description="Name of the forces in the files.")
-    stress_key: str = Field("stress", description="Name of the stress in the files (ASE's sign; energy per volume).")
+    stress_key: str | None = Field(
+        None,
+        description="Name of the stress in the files (ASE's sign; energy per volume). Without any key: stress, virial, virials.",
+    )
+    virial_key: str | None = Field(
+        None, description="Name of the virial in the files, in place of a stress: an energy, -stress * volume; 3 x 3, nine or six numbers."
+    )
     split_seed: int = Field(0, ge=0, description="Seed of the random split into training and validation frames.")
 
 
@@ -182,12 +201,14 @@ class Config(Section):
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2's numbers (1e-3 is one) and no key twice."""
+    """YAML 1.2's numbers (1e-3 is one), keys that are text, and no key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if not isinstance(key, str):
+                raise yaml.constructor.ConstructorError(None, None, f"a key must be text, got {reprlib.repr(key)}", key_node.start_mark)
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"`{key}` stands twice", key_node.start_mark)
             seen.add(key)
@@ -207,6 +228,16 @@ Loader.add_implicit_resolver(
 )
 
 
+def parsed(text: str) -> Any:
+    """What a YAML text says; yaml.YAMLError whatever is wrong with it."""
+    try:
+        return yaml.load(text, Loader)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+    except (ValueError, TypeError, OverflowError) as error:  # numbers and dates that look like such and are none
+        raise yaml.YAMLError(str(error)) from None
+
+
 def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
     """The settings in a YAML file, with changes such as "model.lmax=4" laid over them.
 
@@ -216,7 +247,7 @@ def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     try:
-        settings = yaml.load(path.read_text(), Loader)
+        settings = parsed(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(settings, dict):
@@ -228,7 +259,7 @@ def read_config(path: str | Path, changes: typing.Sequence[str] = ()) -> Config:
         if not equals:
             raise ConfigError(f"--set wants KEY=VALUE, got {change!r}")
         try:
-            lay_over(settings, key.strip().split("."), yaml.load(value, Loader))
+            lay_over(settings, key.strip().split("."), parsed(value))
         except yaml.YAMLError:
             raise ConfigError(f"--set {key}: {value!r} is not YAML; quote what is text: --set '{key}=\"...\"'") from None
     return check_config(settings, path.name)

@@ -39,7 +39,13 @@ def model_keys() -> list[tuple[str, str, str, str]]:
 
 
 def row(key: str, field: Any) -> tuple[str, str, str, str]:
-    kind = {"validation": "path, number or fraction", "max_time": "time", "units": "unit, or `energy` and `length`"}.get(key.split(".")[-1])
+    kind = {
+        "train": "path, or list of paths",
+        "test": "path, or list of paths",
+        "validation": "path(s), number or fraction",
+        "max_time": "time",
+        "units": "unit, or `energy` and `length`",
+    }.get(key.split(".")[-1])
     if kind is None:
         kinds = (
             [field.annotation]

@@ -11,10 +11,10 @@ import numpy as np
 import yaml
 from ase.data import chemical_symbols
 
-from spinconv.potential.training.doubts import implausible_forces, undetermined_references
+from spinconv.potential.training.doubts import doubts, undetermined_references
 from spinconv.potential.training.frames import DataError
 from spinconv.potential.training.statistics import force_rms
-from spinconv.potential.training.survey import VIRIALS, Survey
+from spinconv.potential.training.survey import Survey
 
 ATOMS = 50  # in a step: on one core, more and smaller steps learn faster (docs/training.md)
 STEP, EDGE = 0.02, 3e-5  # seconds of a step and of each of its edges on one CPU core, measured for this architecture
@@ -46,9 +46,11 @@ def draft(survey: Survey, frames: Path, config: Path) -> Draft:
         raise DataError(f"{frames}: must hold two frames at least, one of them to validate on, got {len(survey.frames)}")
     size, fitted = sizes(survey), not covers(survey)
     path = os.path.relpath(frames.resolve(), config.resolve().parent)
-    doubts = [ambiguity("energy", survey.labels.energies), ambiguity("forces", survey.labels.forces), implausible_forces(survey.file)]
-    doubts += [undetermined_references(survey.frames, survey.elements) if fitted else None]
-    doubts += [None if survey.labels.forces else f"{frames}: has no forces; energies alone teach little of them"]
+    labels = survey.labels
+    said: list[str | None] = [*doubts(survey.file)]
+    said += [ambiguity("energy", labels.energies), ambiguity("forces", labels.forces), ambiguity(tensor_of(survey), labels.stresses)]
+    said += [undetermined_references(survey.frames, survey.elements) if fitted else None]
+    said += [None if labels.forces else f"{frames}: has no forces; energies alone teach little of them"]
     sections = [
         head(survey, config),
         data_lines(survey, path, size),
@@ -57,7 +59,7 @@ def draft(survey: Survey, frames: Path, config: Path) -> Draft:
         loss_lines(survey),
         training_lines(size),
     ]
-    return Draft("\n\n".join("\n".join(lines) for lines in sections) + "\n", in_words(survey), [doubt for doubt in doubts if doubt])
+    return Draft("\n\n".join("\n".join(lines) for lines in sections) + "\n", in_words(survey), [doubt for doubt in said if doubt])
 
 
 def sizes(survey: Survey) -> Sizes:
@@ -96,6 +98,7 @@ def in_words(survey: Survey) -> list[str]:
     labels += [f"stresses of {survey.n_stresses} frames" if survey.n_stresses else "no stresses"]
     return [
         survey.file.units,
+        *survey.file.notes,
         f"{atoms} atoms of {symbols(survey)} a frame, {kind}; {survey.neighbors:.0f} neighbours an atom within {survey.cutoff:g} Å",
         ", ".join(labels),
     ]
@@ -103,6 +106,11 @@ def in_words(survey: Survey) -> list[str]:
 
 def symbols(survey: Survey) -> str:
     return " ".join(chemical_symbols[z] for z in survey.elements)
+
+
+def tensor_of(survey: Survey) -> str:
+    """What the frames have for the stress: a stress or a virial."""
+    return "stress" if survey.labels.keys.virial is None else "virial"
 
 
 def ambiguity(quantity: str, names: Sequence[str]) -> str | None:
@@ -120,8 +128,8 @@ def data_lines(survey: Survey, path: str, size: Sizes) -> list[str]:
         lines += [off(1, "units", "kcal/mol", "of the energies, where they are not in eV")]
     lines += [*key_line("energy", keys.energy, labels.energies)]
     lines += key_line("forces", keys.forces, labels.forces)
-    if survey.n_stresses and labels.stresses[0] not in VIRIALS:
-        lines += key_line("stress", keys.stress, labels.stresses)
+    if survey.n_stresses and labels.stresses:
+        lines += key_line(tensor_of(survey), labels.stresses[0], labels.stresses)
     lines += [
         line(1, "validation", size.n_validation, f"frames set aside, drawn at random; {n - size.n_validation} are left to train on"),
         off(1, "validation", "validation.xyz", "another file is the better judge where frames of one trajectory resemble each other"),
@@ -170,10 +178,9 @@ def loss_lines(survey: Survey) -> list[str]:
     if not survey.labels.forces:
         return [*lines, line(1, "forces_weight", 0.0, "the file has no forces")]
     lines += [line(1, "forces_weight", 1.0, "of the squared error of a force component (eV/Å)")]
-    if survey.n_stresses == len(survey.frames):
-        lines += [line(1, "stress_weight", stress_weight(survey), "of the squared error of a stress component (eV/Å³)")]
-    elif survey.n_stresses:
-        lines += [off(1, "stress_weight", "100.0", f"{survey.n_stresses} of {len(survey.frames)} frames have a stress; a weight needs all")]
+    if survey.n_stresses:
+        some = "" if survey.n_stresses == len(survey.frames) else f"; {survey.n_stresses} of {len(survey.frames)} frames have one"
+        lines += [line(1, "stress_weight", stress_weight(survey), f"of the squared error of a stress component (eV/Å³){some}")]
     return lines
 
 

@@ -143,7 +143,7 @@ def pieces(frames: Sequence[Frame], cutoff: float, dtype: torch.dtype, most_fram
 
 
 def frame_errors(result: EvaluationResult) -> list[FrameError]:
-    """The errors of every frame, worst forces first (worst energies where there are no forces)."""
+    """The errors of every frame, worst forces first (worst energies where there are no forces); NaN is the worst of all."""
     found = []
     for k, (frame, prediction) in enumerate(zip(result.frames, result.predictions, strict=True)):
         energy = 1000 * (prediction.energy - frame.energy) / len(frame.atoms)
@@ -154,7 +154,22 @@ def frame_errors(result: EvaluationResult) -> list[FrameError]:
         size = np.linalg.norm(error, axis=1)  # (n_atoms,)
         worst = int(size.argmax())
         found.append(FrameError(k, energy, float(np.sqrt(np.mean(error**2))), float(size[worst]), worst))
-    return sorted(found, key=lambda e: (e.forces_rmse is not None, e.forces_rmse or abs(e.energy)), reverse=True)
+    return sorted(found, key=badness, reverse=True)
+
+
+def badness(error: FrameError) -> tuple[bool, bool, float]:
+    """By which frames are sorted: not a number, then forces, then energies."""
+    size = abs(error.energy) if error.forces_rmse is None else error.forces_rmse
+    broken = not np.isfinite(size + error.energy)
+    return broken, error.forces_rmse is not None, 0.0 if broken else size
+
+
+def not_numbers(result: EvaluationResult) -> str | None:
+    """A sentence where a model predicts what is no number."""
+    broken = [f.name for f, p in zip(result.frames, result.predictions, strict=True) if not np.all(np.isfinite([p.energy, *p.forces.flat]))]
+    if not broken:
+        return None
+    return f"the predictions of {len(broken)} of {len(result.frames)} frames are no finite numbers, first of {broken[0]}; so are the errors"
 
 
 def write_predictions(path: Path, result: EvaluationResult) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,13 +34,20 @@ class Record(NamedTuple):
 
 
 def read_history(path: Path) -> list[Record]:
-    """The records of a log.csv; none if it is not there."""
+    """The records of a log.csv; none if it is not there. A line that was cut short when its training was killed is left out."""
     if not path.is_file():
         return []
-    with path.open(newline="") as file:
-        return [
-            Record(int(row["epoch"]), int(row["step"]), *(float(row[name]) for name in Record._fields[2:])) for row in csv.DictReader(file)
-        ]
+    whole = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if line.endswith("\n")]
+    rows = csv.DictReader(line.replace("\0", "?") for line in whole)  # a machine that loses its power may leave zeros
+    return [record for row in rows if (record := read_record(row)) is not None]
+
+
+def read_record(row: Mapping[str, str | None]) -> Record | None:
+    """The record of a row; None if the row is not a whole one."""
+    try:
+        return Record(int(row["epoch"] or ""), int(row["step"] or ""), *(float(row[name] or "") for name in Record._fields[2:]))
+    except (KeyError, ValueError):
+        return None
 
 
 def write_history(path: Path, records: Sequence[Record]) -> None:

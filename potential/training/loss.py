@@ -10,19 +10,26 @@ from spinconv.potential.training.data import Batch
 
 
 def loss(evaluation: Evaluation, batch: Batch, settings: Loss) -> torch.Tensor:
-    """w_E <f(dE / n_atoms)> + w_F <f(dF)> + w_S <f(dS)>, means over systems, force components and stress components.
+    """w_E <f(dE / n_atoms)> + w_F <f(dF)> + w_S <f(dS)>, means over the systems, force and stress components that have a label.
 
     f is the square, the absolute value or Huber's mixture; eV, eV/Å and eV/Å³ set the weights' meaning. Energies are subtracted
     in float64: they may be thousands of eV.
     """
     energy = ((evaluation.energies - batch.energies) / batch.n_atoms).to(evaluation.forces.dtype)  # (n_systems,)
-    total = settings.energy_weight * penalty(energy, settings).mean()
+    total = settings.energy_weight * mean_penalty(energy, batch.energies, settings)
     if settings.forces_weight > 0:
-        total = total + settings.forces_weight * penalty(evaluation.forces - batch.forces, settings).mean()
+        total = total + settings.forces_weight * mean_penalty(evaluation.forces - batch.forces, batch.forces, settings)
     if settings.stress_weight > 0:
         stress = -evaluation.virials / batch.volumes[:, None, None]  # (n_systems, 3, 3)
-        total = total + settings.stress_weight * penalty(stress - batch.stresses, settings).mean()
+        total = total + settings.stress_weight * mean_penalty(stress - batch.stresses, batch.stresses, settings)
     return total
+
+
+def mean_penalty(error: torch.Tensor, label: torch.Tensor, settings: Loss) -> torch.Tensor:
+    """Mean price of the errors whose label is there (not NaN), 0 if none is; a prediction that is NaN stays one."""
+    missing = torch.isnan(label)
+    known = penalty(torch.where(missing, 0.0, error), settings)  # masked before it is priced: 0 times NaN is NaN
+    return known.sum() / (~missing).sum().clamp(min=1)
 
 
 def penalty(error: torch.Tensor, settings: Loss) -> torch.Tensor:

@@ -37,7 +37,8 @@ def mae_and_rmse(error: np.ndarray) -> tuple[float, float]:
 class Errors:
     """Running sums of absolute and squared errors: energy, energy per atom, forces (all, per element), stress.
 
-    Energies in meV, forces in meV/Å, stresses in meV/Å³. Labels that are NaN (missing) do not count.
+    Energies in meV, forces in meV/Å, stresses in meV/Å³. Labels that are NaN (missing) do not count; predictions that are NaN do,
+    and make the figure NaN.
     """
 
     def __init__(self, elements: Sequence[int], device: torch.device | str = "cpu") -> None:
@@ -48,17 +49,18 @@ class Errors:
     def add(self, evaluation: Evaluation, batch: Batch) -> None:
         """Count the errors of one batch."""
         energy = evaluation.energies.detach() - batch.energies  # (n_systems,)
-        self._add(0, energy)
-        self._add(1, energy / batch.n_atoms)
+        self._add(0, energy, batch.energies)
+        self._add(1, energy / batch.n_atoms, batch.energies)
         forces = evaluation.forces.detach() - batch.forces  # (n_atoms, 3)
-        self._add(2, forces)
+        self._add(2, forces, batch.forces)
         stress = -evaluation.virials.detach() / batch.volumes[:, None, None] - batch.stresses  # (n_systems, 3, 3)
-        self._add(3, stress)
+        self._add(3, stress, batch.stresses)
         for row, element in enumerate(self.elements, start=4):
-            self._add(row, forces[batch.graph.numbers == element])
+            its = batch.graph.numbers == element
+            self._add(row, forces[its], batch.forces[its])
 
-    def _add(self, row: int, error: torch.Tensor) -> None:
-        known = error[~torch.isnan(error)].double() * 1000.0
+    def _add(self, row: int, error: torch.Tensor, label: torch.Tensor) -> None:
+        known = error[~torch.isnan(label)].double() * 1000.0
         self.sums[row] += torch.stack([known.abs().sum(), known.square().sum(), known.new_tensor(known.numel())])
 
     def figures(self) -> list[ErrorFigure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -16,7 +17,7 @@ from spinconv.potential.training.config import Config
 from spinconv.potential.training.evaluation import error_table, evaluate_frames
 from spinconv.potential.training.frames import Frame
 from spinconv.potential.training.splits import Source, Splits
-from spinconv.potential.training.statistics import Statistics
+from spinconv.potential.training.statistics import Statistics, force_rms, has_forces
 
 
 def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Splits) -> str:
@@ -40,10 +41,15 @@ def say_plan(
     length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"
     for line in (
         f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test frames",
-        f"reference energies {references} eV; force rms {numbers.scale:.4f} eV/Å; {numbers.average_neighbors:.2f} neighbours",
+        f"reference energies {references} eV; {scale_in_words(numbers.scale, splits.train)}; {numbers.average_neighbors:.2f} neighbours",
         f"{count_parameters(model):,} parameters, {config.dtype}, {length}, {config.batch_size} frames a step",
     ):
         console.print(line, highlight=False)
+
+
+def scale_in_words(scale: float, frames: Sequence[Frame]) -> str:
+    """The scale of the network's outputs: the rms of the training forces, unless there are none or a trained model brought its own."""
+    return f"force rms {scale:.4f} eV/Å" if scale == force_rms(frames) and has_forces(frames) else f"scale {scale:.4f} eV"
 
 
 def say_end(console: Console, best: Path, test: list[Frame], output: Path) -> None:

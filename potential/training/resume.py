@@ -23,19 +23,26 @@ def about(config: Config, splits: Splits) -> dict[str, Any]:
     """What checkpoints say of the training: file names without folders, settings, and a hash of the data."""
     settings = config.model_dump()
     for section, key in (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms")):
-        if isinstance(settings[section][key], str):
-            settings[section][key] = Path(settings[section][key]).name
+        settings[section][key] = without_folders(settings[section][key])
     settings = {key: value for key, value in settings.items() if key != "output"}
     if config.start_from is not None:
         settings["start_from"] = Path(config.start_from).name
+    train = without_folders(config.data.train)
     data = {
-        "train_file": Path(config.data.train).name,
+        "train_file": train if isinstance(train, str) else ", ".join(train),
         "n_train": len(splits.train),
         "n_validation": len(splits.validation),
         "train_sha256": fingerprint(splits.train),
         "validation_sha256": fingerprint(splits.validation),
     }
     return {"data": data, "settings": settings, "torch": str(torch.__version__), "date": time.strftime("%Y-%m-%d")}
+
+
+def without_folders(value: Any) -> Any:
+    """The name of a file, or the names of several; anything else as it is."""
+    if isinstance(value, list):
+        return [Path(path).name for path in value]
+    return Path(value).name if isinstance(value, str) else value
 
 
 def check_same_training(last: Path, current: dict[str, Any], console: Console) -> int:

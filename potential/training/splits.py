@@ -8,8 +8,9 @@ from typing import NamedTuple
 from rich.console import Console
 
 from spinconv.potential.training.config import Config, ConfigError
-from spinconv.potential.training.doubts import implausible_forces, say_doubt
-from spinconv.potential.training.frames import Frame, Keys, read_frames, split
+from spinconv.potential.training.doubts import doubts, say_doubt
+from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, split
+from spinconv.potential.training.readers import FrameFile, read_frames
 
 
 class Source(NamedTuple):
@@ -31,7 +32,12 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
     frames = read(config, source, d.train, console)
     if d.max_frames is not None:
         _, frames = split(frames, min(d.max_frames, len(frames)), d.split_seed)
-    if isinstance(d.validation, str):
+    if config.loss.stress_weight > 0 and all(frame.stress is None for frame in frames):
+        why = f"has a stress (`{d.virial_key or d.stress_key or 'stress'}`)"
+        if not any(frame.atoms.pbc.all() for frame in frames):
+            why = "is periodic in all three directions, so none has a stress"
+        raise DataError(f"{source.name}: no frame of `data.train` {why}, which `loss.stress_weight` asks for")
+    if isinstance(d.validation, str | list):
         train, validation = frames, read(config, source, d.validation, console)
     else:
         n = d.validation if isinstance(d.validation, int) else max(1, round(d.validation * len(frames)))
@@ -42,16 +48,26 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
     return Splits(train, validation, test)
 
 
-def read(config: Config, source: Source, path: str, console: Console) -> list[Frame]:
-    d = config.data
-    found = read_frames(
+def read(config: Config, source: Source, paths: str | list[str], console: Console) -> list[Frame]:
+    """The frames of one file or of several, with what is to be said of them."""
+    frames: list[Frame] = []
+    for path in [paths] if isinstance(paths, str) else paths:
+        found = read_file(config, source, path)
+        for sentence in (found.units, *found.notes):
+            console.print(sentence, highlight=False, markup=False)
+        for doubt in doubts(found):
+            say_doubt(console, doubt)
+        frames += found.frames
+    return frames
+
+
+def read_file(config: Config, source: Source, path: str, needs: Needs | None = None) -> FrameFile:
+    """The frames of a file, in the units and under the names of the config; `needs` are those of its loss if not given."""
+    d, w = config.data, config.loss
+    return read_frames(
         source.folder / Path(path).expanduser(),
         d.units.energy if d.units else None,
         d.units.length if d.units else None,
-        Keys(d.energy_key, d.forces_key, d.stress_key),
-        forces_needed=config.loss.forces_weight > 0,
-        stress_needed=config.loss.stress_weight > 0,
+        Keys(d.energy_key, d.forces_key, d.stress_key, d.virial_key),
+        needs or Needs(w.energy_weight > 0, w.forces_weight > 0, w.stress_weight > 0),
     )
-    console.print(found.units, highlight=False)
-    say_doubt(console, implausible_forces(found))
-    return found.frames

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from ase.data import chemical_symbols
 
+from spinconv.potential.graph import build_graph
 from spinconv.potential.training.data import GraphDataset
 from spinconv.potential.training.frames import DataError, Frame
 
+SAME = 1e-3  # eV; energies of an isolated atom that differ by more are of two states or two methods
 FAR = 50.0  # eV per atom: no bond is so strong, so energies that differ by more are not in the same units or of the same method
 
 
@@ -48,6 +50,9 @@ def shift(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray
     First one value for all atoms, then the smallest per-element change that fits the rest: where the frames leave a choice
     (one molecule only, say), every element shares the binding energy alike.
     """
+    frames = [frame for frame in frames if np.isfinite(frame.energy)]
+    if not frames:
+        return np.zeros(len(elements))
     counts = composition(frames, elements)
     n_atoms = counts.sum(axis=1)
     rest = (np.array([frame.energy for frame in frames]) - counts @ energies) / n_atoms  # eV per atom
@@ -63,8 +68,14 @@ def force_rms(frames: Sequence[Frame]) -> float:
     """
     forces = [frame.forces.ravel() for frame in frames if frame.forces is not None]
     rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
-    spread = float(np.std([frame.energy / len(frame.atoms) for frame in frames]))
+    known = [frame.energy / len(frame.atoms) for frame in frames if np.isfinite(frame.energy)]
+    spread = float(np.std(known)) if known else 0.0
     return rms or spread or 1.0
+
+
+def has_forces(frames: Sequence[Frame]) -> bool:
+    """Whether any atom of the frames feels a force."""
+    return any(frame.forces is not None and np.any(frame.forces) for frame in frames)
 
 
 def average_neighbors(graphs: GraphDataset) -> float:
@@ -74,10 +85,32 @@ def average_neighbors(graphs: GraphDataset) -> float:
     return max(1.0, n_edges / n_atoms)
 
 
-def isolated_atoms(frames: Sequence[Frame], elements: Sequence[int], path: str) -> dict[int, float]:
-    """Energy (eV) of every element from frames of a single atom; DataError if one is missing."""
-    found = {int(frame.atoms.numbers[0]): frame.energy for frame in frames if len(frame.atoms) == 1}
-    return complete(found, elements, f"{path}: has no frame of a single")
+def isolated_atoms(frames: Sequence[Frame], elements: Sequence[int], path: str, cutoff: float) -> dict[int, float]:
+    """Energy (eV) of every element from frames of an isolated atom; DataError if one is missing, or they differ."""
+    found = isolated_frames(frames, cutoff)
+    for z, alone in found.items():
+        least, most = (choose(alone, key=lambda frame: frame.energy) for choose in (min, max))
+        if not agree(alone):
+            raise DataError(
+                f"{path}: has isolated atoms of {chemical_symbols[z]} with energies from {least.energy:.4f} eV ({least.name}) "
+                f"to {most.energy:.4f} eV ({most.name}); leave the right one, or give `reference_energies: {{{chemical_symbols[z]}: ...}}`"
+            )
+    energies = {z: alone[0].energy for z, alone in found.items()}
+    return complete(energies, elements, f"{path}: has no frame of an isolated", f" (no other within the cutoff, {cutoff:g} Å)")
+
+
+def isolated_frames(frames: Sequence[Frame], cutoff: float) -> dict[int, list[Frame]]:
+    """Frames of one atom without an image of itself within the cutoff, by element; where the file calls some of them isolated, those."""
+    found: dict[int, list[Frame]] = {}
+    for frame in frames:
+        if len(frame.atoms) == 1 and (frame.called_isolated or build_graph(frame.atoms, cutoff).edge_index.shape[1] == 0):
+            found.setdefault(int(frame.atoms.numbers[0]), []).append(frame)
+    return {z: [frame for frame in alone if frame.called_isolated] or alone for z, alone in found.items()}
+
+
+def agree(alone: Sequence[Frame]) -> bool:
+    """Whether frames of an isolated atom have one energy, but for rounding."""
+    return bool(np.ptp([frame.energy for frame in alone]) <= SAME)
 
 
 def given_energies(values: Mapping[int, float], elements: Sequence[int], name: str) -> dict[int, float]:
@@ -85,9 +118,9 @@ def given_energies(values: Mapping[int, float], elements: Sequence[int], name: s
     return complete(values, elements, f"{name}: `reference_energies` lacks")
 
 
-def complete(found: Mapping[int, float], elements: Sequence[int], complaint: str) -> dict[int, float]:
+def complete(found: Mapping[int, float], elements: Sequence[int], complaint: str, which: str = "") -> dict[int, float]:
     if missing := [z for z in elements if z not in found]:
-        raise DataError(f"{complaint} {chemical_symbols[missing[0]]} atom, an element of the training frames")
+        raise DataError(f"{complaint} {chemical_symbols[missing[0]]} atom{which}, an element of the training frames")
     return {z: float(found[z]) for z in elements}
 
 

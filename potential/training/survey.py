@@ -11,15 +11,17 @@ import ase
 import numpy as np
 
 from spinconv.potential.training.data import mean_neighbors
-from spinconv.potential.training.frames import DataError, Frame, FrameFile, Keys, elements_of, everything, first_atoms, has, read_frames
+from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, elements_of
+from spinconv.potential.training.labels import everything, has
+from spinconv.potential.training.readers import FrameFile, first_atoms, read_frames
+from spinconv.potential.training.statistics import agree, isolated_frames
 
 LOOKED_AT = 20  # frames whose labels are looked at for their names
 ENERGIES = ("e", "u0", "etot", "e_tot", "toten")  # energies that are not called so
-VIRIALS = ("virial", "virials")  # read as the stress by these names
 
 
 class Labels(NamedTuple):
-    """The names of energy, forces and stress in a file, best first; none where the file has none."""
+    """The names of energy, forces and stress (or virial) in a file, best first; none where the file has none."""
 
     energies: list[str]
     forces: list[str]
@@ -28,8 +30,9 @@ class Labels(NamedTuple):
     @property
     def keys(self) -> Keys:
         """The best names."""
-        stress = self.stresses[0] if self.stresses and self.stresses[0] not in VIRIALS else "stress"
-        return Keys(self.energies[0], self.forces[0] if self.forces else "forces", stress)
+        best = self.stresses[0] if self.stresses else None
+        stress, virial = (None, best) if best is not None and "virial" in best.lower() else (best, None)
+        return Keys(self.energies[0], self.forces[0] if self.forces else "forces", stress, virial)
 
 
 class Survey(NamedTuple):
@@ -58,9 +61,9 @@ class Survey(NamedTuple):
 def survey(path: Path, cutoff: float) -> Survey:
     """Reads a file under the names that its labels have; DataError in words where it cannot be trained on."""
     labels = find_labels(path)
-    file = read_frames(path, keys=labels.keys, forces_needed=bool(labels.forces))
-    alone = {int(frame.atoms.numbers[0]) for frame in file.frames if len(frame.atoms) == 1 and not frame.atoms.pbc.any()}
-    return Survey(file, labels, elements_of(file.frames), mean_neighbors(file.frames, cutoff), cutoff, sorted(alone))
+    file = read_frames(path, keys=labels.keys, needs=Needs(forces=bool(labels.forces)))
+    alone = sorted(z for z, frames in isolated_frames(file.frames, cutoff).items() if agree(frames))
+    return Survey(file, labels, elements_of(file.frames), mean_neighbors(file.frames, cutoff), cutoff, alone)
 
 
 def find_labels(path: Path) -> Labels:
@@ -68,17 +71,14 @@ def find_labels(path: Path) -> Labels:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
     if path.suffix == ".npz":
-        return Labels(["energy"], ["forces"], ["stress"])
-    try:
-        atoms = first_atoms(path, LOOKED_AT)
-    except Exception as error:  # parsers raise anything at all on a broken file
-        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
+        return Labels(["energy"], ["forces"], [])
+    atoms = first_atoms(path, LOOKED_AT)
     found = [everything(a) for a in atoms]
     energies = names(found, atoms, lambda name, value, a: ("energy" in name or name in ENERGIES) and np.size(value) == 1)
     forces = names(found, atoms, lambda name, value, a: "force" in name and np.shape(value) == (len(a), 3))
-    stresses = names(found, atoms, lambda name, value, a: ("stress" in name or name in VIRIALS) and np.size(value) in (6, 9))
+    stresses = names(found, atoms, lambda name, value, a: ("stress" in name or "virial" in name) and np.size(value) in (6, 9))
     if not energies:
-        raise DataError(f"{path}: has no energies: no number in its frames is called so{has(found[0], atoms[0]) if atoms else ''}")
+        raise DataError(f"{path}: has no energies: no number in its frames is called so{has(found[0]) if atoms else ''}")
     forces.sort(key=lambda name: kin(name) != kin(energies[0]))
     stresses.sort(key=lambda name: kin(name) != kin(energies[0]))
     return Labels(energies, forces, stresses)

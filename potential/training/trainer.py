@@ -14,7 +14,6 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from ase.data import atomic_numbers
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
@@ -29,12 +28,18 @@ from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
 from spinconv.potential.training.doubts import say_doubt, undetermined_references
-from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, read_frames
+from spinconv.potential.training.frames import DataError, check_elements, elements_of
+from spinconv.potential.training.lock import locked
 from spinconv.potential.training.module import Training
+from spinconv.potential.training.references import beside_network, energies_alone, kept
 from spinconv.potential.training.report import headline, say_end, say_plan
 from spinconv.potential.training.resume import RESULT, about, check_same_training, write_result
 from spinconv.potential.training.splits import Source, Splits, read_splits
-from spinconv.potential.training.statistics import Statistics, check_references, given_energies, isolated_atoms, statistics
+from spinconv.potential.training.statistics import (
+    Statistics,
+    check_references,
+    statistics,
+)
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -53,7 +58,14 @@ def fit(
     Results in `output`: best.ckpt, last.ckpt, log.csv, learning_curve.png, config.yaml, result.json once it has ended, and test.json if
     there are test frames.
     """
-    console = console or Console()
+    with locked(output):
+        return fit_alone(config, source, output, resume, console or Console(), now, splits)
+
+
+def fit_alone(
+    config: Config, source: Source, output: Path, resume: bool, console: Console, now: Callable[[], float], splits: Splits | None
+) -> Path:
+    """`fit`, when nobody else trains in the folder."""
     check_folder(output, resume)
     check_devices(config, source.name)
     if config.threads is not None:
@@ -66,7 +78,7 @@ def fit(
     epochs = config.max_epochs or (-1 if config.max_steps is None else -(-config.max_steps // stream.steps))
 
     # what learns
-    if config.reference_energies.least_squares and config.start_from is None:
+    if config.reference_energies.least_squares and not kept(config):
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, source)
     clock = Clock(config.max_time, epochs * stream.steps if epochs > 0 else -1, now)
@@ -165,10 +177,13 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
         check_elements(frames, architecture.elements, whose)
     check_memory([*splits.train, *splits.validation], architecture.cutoff, DTYPES[config.dtype])
     graphs = GraphDataset(splits.train, architecture.cutoff, DTYPES[config.dtype])
+    alone = {} if kept(config) else energies_alone(config, source, architecture)
     if start:
         numbers = Statistics(start.model.reference_energies, start.model.scale, start.model.average_neighbors)
+        if not kept(config):
+            energies = beside_network(start, splits.train, alone, config.reference_energies.least_squares)
+            numbers = numbers._replace(reference_energies=energies)
     else:
-        alone = energies_alone(config, source, architecture.elements)
         numbers = statistics(splits.train, graphs, architecture.elements, alone, config.reference_energies.least_squares)
     for frames in splits:
         check_references(frames, architecture.elements, numbers.reference_energies)
@@ -181,22 +196,6 @@ def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] |
     if before is not None:
         coverage = coverage.union(Coverage.from_dict(before, elements))
     return coverage.to_dict(elements)
-
-
-def energies_alone(config: Config, source: Source, elements: Sequence[int]) -> dict[int, float]:
-    """Energies (eV) of isolated atoms that the config gives, none if it gives none."""
-    r = config.reference_energies
-    if r.values is not None:
-        for symbol in r.values:
-            if symbol not in atomic_numbers:
-                raise ConfigError(f"{source.name}: `reference_energies.values` must have chemical symbols as keys, got {symbol!r}")
-        return given_energies({atomic_numbers[symbol]: energy for symbol, energy in r.values.items()}, elements, source.name)
-    if r.isolated_atoms is not None:
-        d = config.data
-        path = source.folder / Path(r.isolated_atoms).expanduser()
-        energy, length = (d.units.energy, d.units.length) if d.units else (None, None)
-        return isolated_atoms(read_frames(path, energy, length, Keys(d.energy_key), forces_needed=False).frames, elements, r.isolated_atoms)
-    return {}
 
 
 def build_model(config: Config, architecture: ModelConfig, numbers: Statistics, source: Source) -> HarmonicSpinConv:

@@ -141,6 +141,38 @@ def test_advice_names_the_options_of_this_command(files):
     assert "data." not in output.replace("data.xyz", "")
 
 
+def test_virials_are_evaluated_under_their_name(files):
+    frames = ase.io.read(files / "data.xyz", ":")
+    written = []
+    for atoms in frames:
+        plain = ase.Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, info={"energy": atoms.get_potential_energy()})
+        plain.arrays["forces"] = atoms.get_forces()
+        if atoms.pbc.all():
+            plain.info["REF_virials"] = -atoms.get_stress(voigt=False) * atoms.get_volume()
+        written.append(plain)
+    ase.io.write(files / "virials.xyz", written, format="extxyz")
+    result = command(files / "model.pt", files / "virials.xyz", "--virial-key", "REF_virials", "--json")
+    errors = {error["quantity"]: error for error in json.loads(result.output)["errors"]}
+    assert errors["stress"]["mae"] == pytest.approx(3.0, rel=1e-4)
+    result = command(files / "model.pt", files / "virials.xyz", "--stress-key", "REF_virials")
+    assert result.exit_code == 1
+    assert "ERROR: `--stress-key` names `REF_virials`, which by its name is a virial" in result.output
+
+
+def test_predictions_that_are_no_numbers_are_shown_and_warned_of(files):
+    model = HarmonicSpinConv(CONFIG, [-13.0, -1030.0, -2040.0], 1.3, 12.0).double()
+    weights = model.state_dict()
+    weights["energy.out.bias" if "energy.out.bias" in weights else list(weights)[-1]].fill_(torch.nan)
+    torch.save({KEY: {**model_state(model, CONFIG, weights), "training": {}}}, files / "broken.ckpt")
+    result = command(files / "broken.ckpt", files / "data.xyz", "--plot", files / "parity.png")
+    assert result.exit_code == 0, result.output
+    assert "WARNING: the predictions of 3 of 3 frames are no finite numbers, first of data.xyz, frame 0" in result.output
+    assert "nan" in result.output
+    errors = json.loads(command(files / "broken.ckpt", files / "data.xyz", "--json").output)["errors"]
+    assert {error["quantity"]: error["values"] for error in errors}["energy"] == 3
+    assert all(np.isnan(error["mae"]) for error in errors if error["quantity"] == "energy")
+
+
 def test_frames_without_forces_give_the_errors_of_energies(files):
     atoms = ethanol()
     atoms.calc = SinglePointCalculator(atoms, energy=-4200.0)

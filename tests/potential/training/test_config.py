@@ -43,7 +43,8 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
         (
             {"data": {}},
-            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file.",
+            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. "
+            "A list is read as one file.",
         ),
         ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
         ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),
@@ -59,7 +60,7 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
             {"data": {"train": "t.xyz", "validation": 1.5}},
             "ethanol.yaml: `data.validation` must be a file, a number of frames (1 or more) or a fraction between 0 and 1, got 1.5",
         ),
-        ({"data": {"train": 5}}, "ethanol.yaml: `data.train` must be text, got 5"),
+        ({"data": {"train": 5}}, "ethanol.yaml: `data.train` must be a file or a list of files, got 5"),
         (
             {"data": {"train": "t.xyz", "units": "kcal"}},
             "ethanol.yaml: `data.units.energy` must be one of eV, kcal/mol, kJ/mol or Hartree, got 'kcal'",
@@ -175,3 +176,38 @@ def test_the_documentation_lists_every_key():
     page = (Path(__file__).resolve().parents[3] / "docs" / "training.md").read_text()
     listed = [line for line in page.splitlines() if line.startswith("| `")]
     assert listed == [f"| `{key}` | {kind} | {default} | {sentence} |" for key, kind, default, sentence in config_keys()]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1: 2", "a key must be text, got 1"),
+        ("? [a, b]\n: 3", "a key must be text, got ['a', 'b']"),
+        ("model: {{a: 1}: 2}", "a key must be text, got {'a': 1}"),
+        ("true: 1", "a key must be text, got True"),
+        ("null: 1", "a key must be text, got None"),
+        ("seed: 2020-99-99", "month must be in 1..12"),
+        ("model: !!int abc", "invalid literal for int() with base 10: 'abc'"),
+        (f"model: {'[' * 5000}{']' * 5000}", "it is nested too deeply"),
+        (f"seed: {'9' * 5000}", "Exceeds the limit"),
+    ],
+)
+def test_odd_yaml_is_refused_in_words(tmp_path, text, sentence):
+    with pytest.raises(ConfigError, match="this is not YAML: ") as error:
+        read_config(written(tmp_path, f"data: {{train: t.xyz}}\nmax_epochs: 1\n{text}\n"))
+    assert sentence in str(error.value)
+    with pytest.raises(ConfigError, match="is not YAML; quote what is text"):
+        read_config(written(tmp_path, GOOD), [f"model={{{text}}}" if ":" in text and "?" not in text else f"model={{{text}"])
+
+
+def test_weights_are_finite(tmp_path):
+    with pytest.raises(ConfigError, match=r"`loss.energy_weight` must be a finite number, got inf"):
+        read_config(written(tmp_path, GOOD), ["loss.energy_weight=.inf"])
+
+
+def test_frames_may_be_in_several_files(tmp_path):
+    config = read_config(written(tmp_path, GOOD), ["data.train=[a.xyz, b.db]", "data.validation=[c.xyz]", "data.test=[d.xyz]"])
+    assert (config.data.train, config.data.validation, config.data.test) == (["a.xyz", "b.db"], ["c.xyz"], ["d.xyz"])
+    for value in ("[]", "[1]", "[a.xyz, '']"):
+        with pytest.raises(ConfigError, match=r"`data.train` must be a file or a list of files, got"):
+            read_config(written(tmp_path, GOOD), [f"data.train={value}"])

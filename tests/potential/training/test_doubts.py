@@ -3,8 +3,9 @@ import ase.build
 import numpy as np
 import pytest
 
-from spinconv.potential.training.doubts import implausible_forces, undetermined_references
-from spinconv.potential.training.frames import Frame, FrameFile
+from spinconv.potential.training.doubts import implausible_energies, implausible_forces, implausible_stresses, undetermined_references
+from spinconv.potential.training.frames import Frame
+from spinconv.potential.training.readers import FrameFile
 
 
 def frame_of(formula: str, forces: float = 1.0, pbc: bool = False) -> Frame:
@@ -56,3 +57,27 @@ def test_forces_of_another_unit_are_noticed(rms, energy, length, sentence):
 
 def test_nothing_is_said_of_frames_without_forces():
     assert implausible_forces(FrameFile([Frame(ase.Atoms("H"), -1.0, None, None, "t.xyz, frame 0")], "")) is None
+
+
+@pytest.mark.parametrize(
+    ("formula", "energy", "sentence"),
+    [
+        ("C2H6O", -4193.0, None),  # all electrons
+        ("C2H6O", -45.0, None),  # pseudopotentials
+        ("C2H6O", -4193.0 * 23.06, "its energy is -1.074e+04 eV per atom, below -61"),
+        ("C2H6O", 9 * 25.0, "its energy is 25 eV per atom, and most frames lie so far above their atoms apart"),
+        ("Au4", -4 * 518e3, None),
+    ],
+)
+def test_energies_of_another_unit_are_noticed(formula, energy, sentence):
+    found = implausible_energies(FrameFile([frame_of(formula)._replace(energy=energy)], ""))
+    assert found is None if sentence is None else sentence in found
+    assert found is None or found.startswith("t.xyz, frame 0: read in eV")
+
+
+def test_a_virial_that_is_called_a_stress_is_noticed():
+    frames = [frame_of("Si2")._replace(stress=np.full((3, 3), size)) for size in (0.9, -2.7, 0.1)]
+    found = implausible_stresses(FrameFile(frames, ""))
+    assert "its stress is 2.7 eV/Å³ (433 GPa); a virial, which is an energy, belongs in `data.virial_key`" in found
+    assert implausible_stresses(FrameFile(frames[:1], "")) is None
+    assert implausible_stresses(FrameFile([frame_of("Si2")], "")) is None

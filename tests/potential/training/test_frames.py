@@ -3,10 +3,10 @@ import ase.io
 import numpy as np
 import pytest
 from ase import units
-from ase.calculators.singlepoint import SinglePointCalculator
 
-from spinconv.potential.training import frames as frames_module
-from spinconv.potential.training.frames import DataError, Keys, check_elements, elements_of, fingerprint, read_frames, split
+from spinconv.potential.training import readers
+from spinconv.potential.training.frames import DataError, Keys, Needs, check_elements, elements_of, fingerprint, split
+from spinconv.potential.training.readers import read_frames
 
 KCAL = units.kcal / units.mol
 
@@ -114,8 +114,8 @@ def test_frames_without_forces_are_refused_unless_only_energies_are_learned(tmp_
     write_lines(tmp_path / "bad.xyz", "energy=-1.0", ["H 0 0 0", "H 0 0 0.7"], "species:S:1:pos:R:3")
     with pytest.raises(DataError) as error:
         read_frames(tmp_path / "bad.xyz")
-    assert str(error.value) == "bad.xyz, frame 0: has no forces (`forces`); name the right ones in `data.forces_key`"
-    assert read_frames(tmp_path / "bad.xyz", forces_needed=False).frames[0].forces is None
+    assert str(error.value) == "bad.xyz, frame 0: has no forces (`forces`); name the right ones in `data.forces_key`; the frame has energy"
+    assert read_frames(tmp_path / "bad.xyz", needs=Needs(forces=False)).frames[0].forces is None
 
 
 def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
@@ -124,23 +124,6 @@ def test_a_later_frame_is_named_by_its_number(tmp_path, clusters):
         file.write("2\nProperties=species:S:1:pos:R:3 energy=-1\nH 0 0 0\nH 0 0 1\n")
     with pytest.raises(DataError, match=r"t.xyz, frame 3: has no forces"):
         read_frames(tmp_path / "t.xyz")
-
-
-@pytest.mark.parametrize(
-    ("pbc", "why"),
-    [
-        (True, r"has no stress \(`stress`\)"),
-        (False, "is not periodic in all three directions, so it has no stress"),
-        ((True, True, False), "is not periodic in all three directions, so it has no stress"),
-    ],
-)
-def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters, pbc, why):
-    atoms = ase.Atoms(clusters[0].symbols, clusters[0].positions, cell=[9, 9, 9], pbc=pbc)
-    stress = {} if pbc is True else {"stress": np.zeros(6)}  # one that the file should not have
-    atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=np.zeros((4, 3)), **stress)
-    ase.io.write(tmp_path / "t.xyz", atoms)
-    with pytest.raises(DataError, match=f"t.xyz, frame 0: {why}, which `loss.stress_weight` asks for"):
-        read_frames(tmp_path / "t.xyz", stress_needed=True)
 
 
 def test_a_bad_file_is_refused(tmp_path, clusters):
@@ -153,10 +136,43 @@ def test_a_bad_file_is_refused(tmp_path, clusters):
         ("empty.xyz", "the file is empty"),
         ("text.xyz", "cannot be read"),
         ("odd.npz", r"has the arrays a; known npz layouts are \(z R E F\)"),
-        ("short.npz", r"`E` must hold one energy per frame \(12\), got 2"),
+        ("short.npz", "`E` must be 12 or 12 x 1, a part for each frame, got 2"),
     ):
         with pytest.raises(DataError, match=f"{name}: {sentence}"):
             read_frames(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "properties", "sentence"),
+    [
+        ("energy=-1", ["1.9 0 0 0", "1 0 0 1"], "Z:R:1:pos:R:3", "the column `Z` must be whole atomic numbers (`Z:I:1`), got `Z:R`"),
+        ("energy=-1", ["200 0 0 0", "1 0 0 1"], "Z:I:1:pos:R:3", "frame 0: atom 0 has no chemical element, its atomic number is 200"),
+        (
+            'energy="1 2 3"',
+            ["H 0 0 0", "H 0 0 1"],
+            "species:S:1:pos:R:3",
+            "frame 0: `energy` must be one number, the energy of the frame",
+        ),
+        ("energy=T", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", "frame 0: `energy` must be real numbers, got True"),
+        ("", ["H 0 0 0 -1", "H 0 0 1 -2"], "species:S:1:pos:R:3:energy:R:1", "frame 0: `energy` must be one number"),
+        ("energy=-1", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", None),
+    ],
+)
+def test_an_extended_xyz_is_taken_at_its_word(tmp_path, labels, rows, properties, sentence):
+    (tmp_path / "t.xyz").write_text("\n".join([str(len(rows)), f"Properties={properties} {labels}", *rows]) + "\n")
+    if sentence is None:
+        assert read_frames(tmp_path / "t.xyz", needs=Needs(forces=False)).frames[0].energy == -1
+        return
+    with pytest.raises(DataError) as error:
+        read_frames(tmp_path / "t.xyz", needs=Needs(forces=False))
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("pbc", ["T T T", "T T F"])
+def test_what_is_periodic_has_a_cell(tmp_path, pbc):
+    (tmp_path / "t.xyz").write_text(f'1\nProperties=species:S:1:pos:R:3 energy=-1 pbc="{pbc}"\nH 0 0 0\n')
+    with pytest.raises(DataError, match=r"t.xyz, frame 0: is periodic but its cell has no volume"):
+        read_frames(tmp_path / "t.xyz")
 
 
 def test_an_unknown_element_is_refused(tmp_path, clusters):
@@ -190,9 +206,9 @@ def test_the_fingerprint_sees_every_number(tmp_path, clusters):
 def test_a_file_larger_than_the_memory_is_refused_with_a_figure(tmp_path, monkeypatch, clusters):
     ase.io.write(tmp_path / "t.xyz", clusters)
     size = (tmp_path / "t.xyz").stat().st_size
-    monkeypatch.setattr(frames_module, "available_memory", lambda: size)
+    monkeypatch.setattr(readers, "available_memory", lambda: size)
     read_frames(tmp_path / "t.xyz")
-    monkeypatch.setattr(frames_module, "available_memory", lambda: size - 1)
+    monkeypatch.setattr(readers, "available_memory", lambda: size - 1)
     with pytest.raises(DataError, match=r"t.xyz: has 0 MB, needs as much memory at least, and 0 MB are free; cut it into smaller files"):
         read_frames(tmp_path / "t.xyz")
 

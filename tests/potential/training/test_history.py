@@ -70,3 +70,16 @@ def test_a_history_is_read_as_it_was_written(tmp_path):
     write_history(tmp_path / "log.csv", records)
     assert read_history(tmp_path / "log.csv") == records
     assert read_history(tmp_path / "nothing.csv") == []
+
+
+@pytest.mark.parametrize("cut", [2, 4, 20, 40])
+def test_a_last_line_that_was_cut_short_is_left_out(tmp_path, cut):
+    records = [record(epoch, 1000 * epoch, 60.0 * epoch) for epoch in (1, 2, 3)]
+    write_history(tmp_path / "log.csv", records)
+    whole = (tmp_path / "log.csv").read_bytes()
+    for broken in (whole[:-cut], whole[:-cut] + bytes(cut), whole[:-cut] + bytes(cut) + b"\n"):
+        (tmp_path / "log.csv").write_bytes(broken)
+        assert [r.epoch for r in read_history(tmp_path / "log.csv")] == [1, 2]
+    for nothing in (b"", b"epo", bytes(50)):
+        (tmp_path / "log.csv").write_bytes(nothing)
+        assert read_history(tmp_path / "log.csv") == []

@@ -75,3 +75,32 @@ def test_errors_of_two_batches_are_those_of_both():
     errors.add(evaluation._replace(forces=torch.zeros(3, 3, dtype=torch.float64)), batch)
     assert errors.mae("forces") == pytest.approx(600 / 18)
     assert np.isnan(Errors([1]).mae("forces"))
+
+
+@pytest.mark.parametrize("kind", ["mse", "mae", "huber"])
+def test_a_missing_label_is_left_out_of_its_loss_and_of_the_gradient(kind):
+    evaluation, batch = example()  # the second system has no stress
+    settings = Loss(type=kind, energy_weight=0.0, forces_weight=1.0, stress_weight=3.0, huber_delta=10.0)
+    virials = evaluation.virials.requires_grad_()
+    value = loss(evaluation._replace(virials=virials), batch, settings)
+    without = loss(evaluation, batch, settings.model_copy(update={"stress_weight": 0.0}))
+    assert float((value - without).detach()) == pytest.approx(3.0 * (0.2 if kind == "mae" else 0.2**2))
+    (gradient,) = torch.autograd.grad(value, virials)
+    assert torch.isfinite(gradient).all()
+    assert (gradient[1] == 0).all()
+    nothing = batch._replace(stresses=torch.full_like(batch.stresses, torch.nan))
+    assert float(loss(evaluation, nothing, settings).detach()) == pytest.approx(float(without.detach()))
+
+
+def test_a_prediction_that_is_no_number_makes_loss_and_figure_nan():
+    evaluation, batch = example()
+    forces = evaluation.forces.clone()
+    forces[2, 0] = torch.nan  # of the oxygen
+    broken = evaluation._replace(forces=forces)
+    assert torch.isnan(loss(broken, batch, Loss()))
+    errors = Errors([1, 8])
+    errors.add(broken, batch)
+    assert np.isnan(errors.mae("forces"))
+    assert np.isnan(errors.mae("forces on O"))
+    assert errors.mae("forces on H") == pytest.approx(50.0)
+    assert errors.mae("energy") == pytest.approx(350.0)

@@ -82,6 +82,18 @@ def test_names_of_labels_are_found_in_the_file(tmp_path):
     assert "WARNING" not in result.output
 
 
+def test_virials_are_found_and_not_called_a_stress(tmp_path):
+    frames = crystals(4)
+    for atoms in frames:
+        atoms.calc.results["stress"] = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    write(tmp_path / "t.xyz", frames, "REF_energy", "REF_forces", "REF_virials")
+    result = command(new, tmp_path / "t.xyz", "-o", tmp_path / "out.yaml")
+    assert result.exit_code == 0, result.output
+    config = read_config(tmp_path / "out.yaml")
+    assert (config.data.stress_key, config.data.virial_key) == (None, "REF_virials")
+    assert "t.xyz: the stress is -`REF_virials` / volume" in result.output
+
+
 def test_several_candidates_are_named_and_the_explicit_one_taken(tmp_path, clusters):
     frames = [atoms.copy() for atoms in clusters]
     for atoms, source in zip(frames, clusters, strict=True):
@@ -101,6 +113,12 @@ def test_isolated_atoms_in_the_file_become_the_reference_energies(tmp_path, clus
     assert command(new, tmp_path / "t.xyz", "-o", tmp_path / "out.yaml").exit_code == 0
     r = read_config(tmp_path / "out.yaml").reference_energies
     assert (r.isolated_atoms, r.least_squares) == ("t.xyz", False)
+
+
+def test_a_crystal_of_one_atom_is_no_isolated_atom(tmp_path, clusters):
+    ase.io.write(tmp_path / "t.xyz", [labelled(ase.build.bulk("Cu")), labelled(ase.build.bulk("Al")), *clusters])
+    assert command(new, tmp_path / "t.xyz", "-o", tmp_path / "out.yaml").exit_code == 0
+    assert read_config(tmp_path / "out.yaml").reference_energies.isolated_atoms is None
 
 
 def test_one_composition_is_warned_of(tmp_path):

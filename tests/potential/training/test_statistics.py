@@ -50,14 +50,46 @@ def test_the_scale_is_never_zero():
 
 def test_a_missing_reference_energy_is_refused():
     frames = [frame_of("H", -13.6), frame_of("H2O", -470.0)]
-    with pytest.raises(DataError, match=r"alone.xyz: has no frame of a single O atom, an element of the training frames"):
-        isolated_atoms(frames, [1, 8], "alone.xyz")
+    with pytest.raises(
+        DataError,
+        match=r"alone.xyz: has no frame of an isolated O atom \(no other within the cutoff, 5 Å\), an element",
+    ):
+        isolated_atoms(frames, [1, 8], "alone.xyz", 5.0)
     with pytest.raises(DataError, match=r"c.yaml: `reference_energies` lacks O atom"):
         given_energies({1: -13.6}, [1, 8], "c.yaml")
-    assert isolated_atoms(frames, [1], "alone.xyz") == {1: -13.6}
+    assert isolated_atoms(frames, [1], "alone.xyz", 5.0) == {1: -13.6}
 
 
 def test_energies_in_other_units_than_the_references_are_refused():
     with pytest.raises(DataError, match=r"H2.xyz, frame 0: its energy is -300 eV per atom away from the reference energies"):
         check_references([frame_of("H2", -627.0)], [1], [-13.5])
     check_references([frame_of("H2", -32.0)], [1], [-13.5])
+
+
+def crystal(side: float, energy: float, called_isolated: bool = False) -> Frame:
+    atoms = ase.Atoms("H", cell=[side] * 3, pbc=True)
+    return Frame(atoms, energy, np.zeros((1, 3)), None, f"a.xyz, frame of {side} Å", called_isolated)
+
+
+def test_an_atom_is_isolated_where_no_image_of_it_is_within_the_cutoff():
+    frames = [crystal(12.0, -13.6), crystal(3.0, -15.0), crystal(4.9, -14.0)]
+    assert isolated_atoms(frames, [1], "a.xyz", 5.0) == {1: -13.6}
+    with pytest.raises(DataError, match=r"a.xyz: has no frame of an isolated H atom \(no other within the cutoff, 5 Å\)"):
+        isolated_atoms(frames[1:], [1], "a.xyz", 5.0)
+    assert isolated_atoms([*frames, crystal(3.0, -13.5, called_isolated=True)], [1], "a.xyz", 5.0) == {1: -13.5}  # the file knows best
+
+
+def test_isolated_atoms_of_an_element_must_have_one_energy():
+    assert isolated_atoms([crystal(12.0, -13.6), crystal(14.0, -13.6004)], [1], "a.xyz", 5.0) == {1: -13.6}
+    with pytest.raises(DataError) as error:
+        isolated_atoms([crystal(12.0, -13.6), crystal(14.0, -13.7)], [1], "a.xyz", 5.0)
+    assert str(error.value) == (
+        "a.xyz: has isolated atoms of H with energies from -13.7000 eV (a.xyz, frame of 14.0 Å) to -13.6000 eV (a.xyz, frame of 12.0 Å); "
+        "leave the right one, or give `reference_energies: {H: ...}`"
+    )
+
+
+def test_frames_without_an_energy_do_not_count_in_the_fit():
+    frames = [frame_of("H2", -27.0), frame_of("H2", np.nan), frame_of("H3", -40.5)]
+    np.testing.assert_allclose(shift(frames, [1], np.zeros(1)), [-13.5])
+    assert shift(frames[1:2], [1], np.zeros(1)).tolist() == [0.0]

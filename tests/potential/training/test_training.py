@@ -27,6 +27,7 @@ from spinconv.potential.training.checkpoint import load_checkpoint, read_checkpo
 from spinconv.potential.training.cli import train as train_command
 from spinconv.potential.training.config import ConfigError, read_config
 from spinconv.potential.training.frames import DataError
+from spinconv.potential.training.lock import locked
 from spinconv.potential.training.module import TrainingError, rate_fraction, timed_rate_fraction
 from spinconv.potential.training.resume import has_ended
 from spinconv.potential.training.splits import Source
@@ -204,7 +205,8 @@ def test_the_option_of_time_is_the_whole_budget(tmp_path, train_file):
     assert result.exit_code == 0, result.output
     assert "--max-time 1s is the whole budget, schedule included, in place of `max_epochs: 4`" in result.output
     assert "1 s in epochs of 5 steps" in result.output
-    assert float(records(tmp_path / "out")[-1]["learning_rate"]) == pytest.approx(0.01 * 0.01)
+    learning_rate = float(records(tmp_path / "out")[-1]["learning_rate"])
+    assert learning_rate == pytest.approx(0.01 * 0.01, rel=0.2)  # of the last step, which a busy machine may begin a little early
     assert "The 1 s of this training are over" in command(tmp_path, "--max-time", "1s", "--resume").output
 
 
@@ -359,6 +361,76 @@ def test_a_training_can_start_from_another_ones_weights(tmp_path, train_file):
     assert before.reference_energies == after.reference_energies
     with pytest.raises(ConfigError, match=r"tiny.yaml: `model.lmax` must be that of `start_from`, 2, got 1"):
         run(tmp_path, "third", start_from="first/best.ckpt", model={**SETTINGS["model"], "lmax": 1})
+
+
+def test_reference_energies_that_are_given_replace_those_of_the_start(tmp_path, train_file):
+    def references(name, **changes):
+        run(tmp_path, name, optimizer={"learning_rate": 1e-12}, max_epochs=1, **changes)
+        return load_checkpoint(tmp_path / name / "best.ckpt").model.reference_energies
+
+    before = references("first", reference_energies={"Al": 1.0, "Cu": 2.0})
+    assert references("same", start_from="first/best.ckpt") == before == [1.0, 2.0]
+    assert references("given", start_from="first/best.ckpt", reference_energies={"Al": 5.0, "Cu": -3.0}) == [5.0, -3.0]
+    fitted = references("fitted", start_from="first/best.ckpt", reference_energies="least_squares")
+    model = load_checkpoint(tmp_path / "first" / "best.ckpt").model
+    left, counts = [], []
+    for atoms in ase.io.read(train_file, ":"):
+        counts.append([np.sum(atoms.numbers == z) for z in (13, 29)])
+        bound = energy_and_forces(model, build_graph(atoms, 4.0, torch.float64)).energies.item() - counts[-1] @ np.array(before)
+        left.append(atoms.get_potential_energy() - bound)
+    assert np.mean(left - np.array(counts) @ fitted) == pytest.approx(0.0, abs=0.2)  # of a part of these frames
+
+
+def test_frames_of_several_files_are_trained_on_together(tmp_path, train_file, clusters):
+    ase.io.write(tmp_path / "more.xyz", emt_frames(6, seed=1))
+    printed = run(tmp_path, "out", data={"train": ["train.xyz", "more.xyz"], "validation": 4}, max_epochs=1)
+    assert "26 training, 4 validation" in printed
+    assert "more.xyz: 6 frames in eV" in printed
+    assert load_checkpoint(tmp_path / "out" / "best.ckpt").metadata["training"]["data"]["train_file"] == "train.xyz, more.xyz"
+
+
+def test_frames_without_a_stress_are_trained_on_and_counted(tmp_path, clusters):
+    crystals = [labelled(ase.build.bulk("Cu", cubic=True)) for _ in range(3)]
+    ase.io.write(tmp_path / "train.xyz", [*clusters[:9], *crystals])
+    printed = run(tmp_path, "out", max_epochs=1, loss={"stress_weight": 1.0})
+    assert "train.xyz: 9 of 12 frames have no stress, and are left out of its error" in printed
+
+
+@pytest.mark.parametrize(
+    ("pbc", "why"),
+    [
+        (True, r"has a stress \(`stress`\)"),
+        (False, "is periodic in all three directions, so none has a stress"),
+        ((True, True, False), "is periodic in all three directions, so none has a stress"),
+    ],
+)
+def test_missing_stress_is_refused_when_asked_for(tmp_path, clusters, pbc, why):
+    frames = []
+    for cluster in clusters:
+        atoms = ase.Atoms(cluster.symbols, cluster.positions, cell=[9, 9, 9], pbc=pbc)
+        stress = {} if pbc is True else {"stress": np.zeros(6)}  # one that the file should not have
+        atoms.calc = SinglePointCalculator(atoms, energy=cluster.get_potential_energy(), forces=cluster.get_forces(), **stress)
+        frames.append(atoms)
+    ase.io.write(tmp_path / "train.xyz", frames)
+    with pytest.raises(DataError, match=f"no frame of `data.train` {why}, which `loss.stress_weight` asks for"):
+        run(tmp_path, "none", loss={"stress_weight": 1.0})
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_force_rms_is_named_where_there_are_forces(tmp_path, clusters):
+    ase.io.write(tmp_path / "train.xyz", clusters)
+    assert "; force rms " in run(tmp_path, "forces", max_epochs=1)
+    for atoms in (frames := [atoms.copy() for atoms in clusters]):
+        atoms.info["energy"] = -1.0
+    ase.io.write(tmp_path / "train.xyz", frames, format="extxyz")
+    printed = run(tmp_path, "energies", max_epochs=1, loss={"forces_weight": 0.0})
+    assert "force rms" not in printed
+    assert "; scale " in printed
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path, train_file):
+    with locked(tmp_path / "out"), pytest.raises(ConfigError, match=r"out: another training is at work there"):
+        run(tmp_path, "out")
 
 
 def test_a_training_never_overwrites_another(tmp_path, train_file):

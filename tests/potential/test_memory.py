@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from spinconv.potential.training.memory import available_memory
+from spinconv.potential.memory import available_memory
 
 GB = 10**9
 

@@ -1,0 +1,141 @@
+"""Files of reference frames, read into checked frames in eV and Å."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ase
+import ase.io
+from ase.io.extxyz import key_val_str_to_dict
+
+from spinconv.potential.memory import available_memory, in_words
+from spinconv.potential.training.database import db_atoms, is_database, opened, read_db
+from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, check, in_ev
+from spinconv.potential.training.labels import check_keys, labelled
+from spinconv.potential.training.npz import read_npz
+from spinconv.potential.training.units import ENERGY, LENGTH
+
+Raw = tuple[list[Frame], str | None, str | None, str]  # frames, stated units of energy and length, who says so
+
+
+class FrameFile(NamedTuple):
+    """The frames of a file, in eV and Å, and the units it was in."""
+
+    frames: list[Frame]
+    units: str  # a sentence for the log
+    energy: str = "eV"
+    length: str = "Angstrom"
+    is_told: bool = False  # the unit of energies, by the user, the file or its layout; otherwise it is ASE's
+    notes: tuple[str, ...] = ()  # more sentences for the log: what was left out, and how virials were taken
+
+
+def read_frames(
+    path: str | Path,
+    energy_unit: str | None = None,
+    length_unit: str | None = None,
+    keys: Keys = Keys(),  # noqa: B008  (immutable)
+    needs: Needs = Needs(),  # noqa: B008  (immutable)
+) -> FrameFile:
+    """The checked frames of an .xyz, .extxyz (or anything else ASE reads), .db or .npz file, in eV and Å.
+
+    Units not given are those that the file states, or of its layout (MD17 archives are in kcal/mol), or eV and Å.
+    Raises DataError that names the file and the frame, counted from 0 as in ase.io.read(path, index).
+    """
+    path = Path(path)
+    check_keys(keys)
+    check_file(path)
+    raw, stated_energy, stated_length, why = in_data_errors(path, lambda: reader_of(path)(path, keys, needs))
+    if not raw:
+        raise DataError(f"{path}: holds no frames")
+    for setting, wanted, stated in (("energy_unit", energy_unit, stated_energy), ("length_unit", length_unit, stated_length)):
+        if wanted and stated and wanted != stated and why == "stated in the file":
+            name = keys.setting(setting)
+            raise DataError(f"{path}: the file says its unit is {stated}, {name} says {wanted}; take {name} out or mend the file")
+    energy, length = energy_unit or stated_energy or "eV", length_unit or stated_length or "Angstrom"
+    frames = [in_ev(frame, ENERGY[energy], LENGTH[length]) for frame in raw]
+    for frame in frames:
+        check(frame)
+    is_told = bool(energy_unit or stated_energy)
+    origin = f"as {keys.setting('energy_unit')} says" if energy_unit else why if is_told else "ASE's units"
+    units = f"{path.name}: {len(frames)} frames in {energy} and {length} ({origin})"
+    return FrameFile(frames, units, energy, length, is_told, tuple(notes(path.name, frames, keys, needs)))
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no file, is empty, or is larger than the memory."""
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file")
+    if not path.is_file() or path.stat().st_size == 0:
+        raise DataError(f"{path}: {'the file is empty' if path.is_file() else 'is a folder or a device, not a file'}")
+    if (size := path.stat().st_size) > (free := available_memory()):
+        raise DataError(
+            f"{path}: has {in_words(size)}, needs as much memory at least, and {in_words(free)} are free; cut it into smaller files"
+        )
+
+
+def in_data_errors(path: Path, read: Callable[[], Any]) -> Any:
+    """What `read` gives; whatever else than DataError it raises becomes one."""
+    try:
+        return read()
+    except DataError:
+        raise
+    except Exception as error:  # parsers raise anything at all on a broken file
+        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def reader_of(path: Path) -> Callable[[Path, Keys, Needs], Raw]:
+    """How to read a file: databases by their content, so that ASE never opens one to write."""
+    if path.suffix == ".db" or is_database(path):
+        return read_db
+    return read_npz if path.suffix == ".npz" else read_ase
+
+
+def read_ase(path: Path, keys: Keys, needs: Needs) -> Raw:
+    """Whatever ase.io reads; its readers convert to eV and Å, and extxyz is taken to be in them."""
+    return [labelled(atoms, keys, needs, f"{path.name}, frame {k}") for k, atoms in enumerate(ase_atoms(path))], None, None, ""
+
+
+def ase_atoms(path: Path) -> Iterator[ase.Atoms]:
+    """The structures that ASE reads from a file."""
+    if ase.io.formats.filetype(str(path)) == "extxyz":
+        return iter(ase.io.iread(path, ":", format="extxyz", properties_parser=checked_properties))
+    return iter(ase.io.iread(path, ":"))
+
+
+def checked_properties(line: str) -> dict[str, Any]:
+    """The comment line of an extended xyz, as ASE takes it apart; it would cut atomic numbers that are no whole ones."""
+    found: dict[str, Any] = key_val_str_to_dict(line)
+    columns = str(found.get("Properties", "")).split(":")
+    for name, kind in zip(columns[::3], columns[1::3], strict=False):
+        if name in ("Z", "numbers") and kind != "I":
+            raise ValueError(f"the column `{name}` must be whole atomic numbers (`{name}:I:1`), got `{name}:{kind}` in `Properties`")
+    return found
+
+
+def first_atoms(path: Path, most: int) -> list[ase.Atoms]:
+    """The first structures of a file that ASE reads, with everything that it says of them and nothing checked."""
+
+    def read() -> list[ase.Atoms]:
+        if reader_of(path) is not read_db:
+            return list(itertools.islice(ase_atoms(path), most))
+        with opened(path) as database:
+            return [db_atoms(row) for row in database.select(limit=most)]
+
+    check_file(path)
+    found: list[ase.Atoms] = in_data_errors(path, read)
+    return found
+
+
+def notes(name: str, frames: list[Frame], keys: Keys, needs: Needs) -> Iterator[str]:
+    """What a user should know of how the labels were taken."""
+    if keys.virial is not None:
+        yield f"{name}: the stress is -`{keys.virial}` / volume"
+    for what, n in Counter(what for frame in frames for what in frame.left_out).items():
+        yield f"{name}: {n} of {len(frames)} frames {what}"
+    without = sum(frame.stress is None for frame in frames)
+    if needs.stress and without > 0:
+        yield f"{name}: {without} of {len(frames)} frames have no stress, and are left out of its error"
