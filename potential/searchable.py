@@ -11,7 +11,7 @@ from spinconv.potential.memory import available_memory, in_words
 Name = Callable[[int], Any]
 """What an atom is called, given its index."""
 
-CLOSEST = 0.2  # Å; no two atoms of any matter are nearer, and no atom is to an image of itself
+CLOSEST = 0.1  # Å; no two atoms of any matter are nearer, but a minimizer's trial step can bring them to 0.12
 FARTHEST = 1e7  # Å; beyond it double precision holds no distance to 1e-9 Å
 LEAST_VOLUME = 0.2  # Å³ an atom; no matter is so dense
 MOST_ELONGATED = 1e4  # the volume over that of a cube as wide as the thinnest side: vesin divides by zero beyond 1e5

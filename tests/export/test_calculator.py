@@ -167,10 +167,10 @@ def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
         with_calculator(ase.Atoms("He"), calculator).get_potential_energy()
 
 
-@pytest.mark.parametrize("distance", [0, 1e-9, 0.19])
+@pytest.mark.parametrize("distance", [0, 1e-9, 0.09])
 def test_atoms_on_top_of_each_other_are_refused(calculator: SpinConvCalculator, distance: float) -> None:
     atoms = with_calculator(ase.Atoms("CO", [(0, 0, 0), (0, 0, distance)]), calculator)
-    with pytest.raises(ValueError, match=f"atoms 0 and 1 are {distance:.3g} Å apart; atoms must be at least 0.2 Å apart"):
+    with pytest.raises(ValueError, match=f"atoms 0 and 1 are {distance:.3g} Å apart; atoms must be at least 0.1 Å apart"):
         atoms.get_potential_energy()
 
 

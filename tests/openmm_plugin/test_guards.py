@@ -47,8 +47,8 @@ def test_what_is_set_in_torch_changes_nothing(door: str, state: str, model_file:
 
 CROWD = np.random.default_rng(0).random((20000, 3)) * 6
 REFUSED = {
-    "atoms 0 and 1 are 0.05 Å apart; atoms must be at least 0.2 Å apart": ase.Atoms("CO", [(0, 0, 0), (0.05, 0, 0)]),
-    "atom 0 and its own image are 0.1 Å apart; atoms must be at least 0.2 Å apart": ase.Atoms("C", cell=[10, 10, 0.1], pbc=True),
+    "atoms 0 and 1 are 0.05 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("CO", [(0, 0, 0), (0.05, 0, 0)]),
+    "atom 0 and its own image are 0.09 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("C", cell=[7, 7, 0.09], pbc=True),
     "too small for 9 atoms, each must have at least 0.2 Å³: look whether it is a dummy, as CRYST1 1 1 1": ase.Atoms(
         ethanol(), cell=[1, 1, 1], pbc=True
     ),
@@ -75,9 +75,9 @@ def test_what_is_no_matter_is_refused(
 
 @pytest.mark.parametrize("door", DOORS)
 def test_particles_on_top_of_each_other_are_called_by_their_place_in_the_system(door: str, model_file: Path, mm: SimpleNamespace) -> None:
-    atoms = ase.Atoms("HHCO", [(0, 0, 0), (5, 5, 5), (1, 0, 0), (1, 0, 0.1)])
+    atoms = ase.Atoms("HHCO", [(0, 0, 0), (5, 5, 5), (1, 0, 0), (1, 0, 0.05)])
     context = mm.context(mm.system(atoms, DOORS[door](model_file, [6, 8], particles=[2, 3])), atoms)
-    with pytest.raises(Exception, match=r"atoms 2 and 3 are 0.1 Å apart"):
+    with pytest.raises(Exception, match=r"atoms 2 and 3 are 0.05 Å apart"):
         mm.read(context)
 
 

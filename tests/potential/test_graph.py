@@ -58,8 +58,8 @@ def test_a_flat_periodic_cell_is_refused() -> None:
 
 
 REFUSED = {
-    "atoms 0 and 1 are 0.19 Å apart; atoms must be at least 0.2 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.19)]),
-    "atom 0 and its own image are 0.1 Å apart": ase.Atoms("C", cell=[10, 10, 0.1], pbc=True),
+    "atoms 0 and 1 are 0.09 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.09)]),
+    "atom 0 and its own image are 0.08 Å apart": ase.Atoms("C", cell=[10, 10, 0.08], pbc=True),
     "the periodic cell of 0.001 Å³ is too small for 1 atoms": ase.Atoms("C", cell=[0.1, 0.1, 0.1], pbc=True),
     "a space of 1e+06 x 5 x 5 Å, which is too long or too flat": ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 0)]),
     "a space of 1e+06 x 5 x 5 Å": ase.Atoms("C", cell=[1e6, 5, 5], pbc=(True, False, True)),

@@ -17,7 +17,7 @@ def frame_of(atoms: ase.Atoms, name: str = "t.xyz, frame 0") -> Frame:
 def test_atoms_on_top_of_each_other_are_refused():
     with pytest.raises(DataError) as error:
         labelled_graph(frame_of(ase.Atoms("H3", [(0, 0, 0), (2, 0, 0), (2, 0, 0.05)])), 5.0, torch.float64)
-    assert str(error.value) == "t.xyz, frame 0: atoms 1 and 2 are 0.05 Å apart; atoms must be at least 0.2 Å apart"
+    assert str(error.value) == "t.xyz, frame 0: atoms 1 and 2 are 0.05 Å apart; atoms must be at least 0.1 Å apart"
 
 
 def test_atoms_on_top_of_an_image_are_refused():
