@@ -284,6 +284,7 @@ void PairSpinConv::evaluate()
   spinconv::Request request;
   request.centroid = cvflag_atom;
   request.chunk = asked.chunk;
+  request.name = [this](int64_t node) { return std::to_string(atom->tag[graph.atoms()[node]]); };
   if (comm->nprocs > 1) request.exchange = &exchange;
 
   std::string problem;

@@ -577,7 +577,7 @@ void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request&
   const PlainTorch plain;
   Evaluation evaluation(stages, graph, request, result);
   try {
-    check_distances(graph);
+    check_distances(graph, request.name);
     evaluation.run();
   } catch (...) {
     evaluation.finish_exchanges();

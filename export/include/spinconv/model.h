@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -75,6 +76,7 @@ struct Request {
   bool centroid = false;          // with gradients: Result::centroid too, at the cost of three more backward passes
   int64_t chunk = default_chunk;  // edges whose intermediate results are kept at a time, 0 for all; bounds memory, costs up to a forward pass
   Exchange* exchange = nullptr;   // needed when any process has ghosts
+  std::function<std::string(int64_t)> name;   // of an atom, from its index in the graph, for errors; empty: the index
 };
 
 /// Filled by Model::evaluate; the vectors are reused from call to call.
