@@ -138,7 +138,7 @@ def test_a_file_that_does_not_know_warns_of_nothing(path: Path, tmp_path: Path) 
     torch.jit.save(module, str(tmp_path / "old.pt"), _extra_files={"spinconv.json": json.dumps(metadata)})
     for file in (without, tmp_path / "old.pt"):
         calculator = SpinConvCalculator(file)
-        with_calculator(dimer(0.1), calculator).get_potential_energy()
+        with_calculator(dimer(0.3), calculator).get_potential_energy()
         assert calculator.outside is None
 
 
