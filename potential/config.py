@@ -3,6 +3,11 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+REMOVED = {
+    "n_bases": "means nothing since version 0.2: an embedding block is one network, scaled by the elements; leave it out",
+}
+"""Fields of earlier versions, and what became of them."""
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -12,16 +17,14 @@ class ModelConfig:
     """Atomic numbers (1 to 118) that the model knows, ascending."""
     cutoff: float = 5.0
     """Distance (Å) from which on two atoms are no neighbours."""
-    n_blocks: int = 3
+    n_blocks: int = 2
     """Number of spin-convolution blocks: each lets an atom see one cutoff further."""
     lmax: int = 3
     """Highest degree of the spherical harmonics."""
     channels: int = 32
     """Width of messages and hidden layers; a multiple of `group`."""
-    n_bases: int = 4
-    """Networks that an embedding block mixes according to the elements."""
-    n_radial: int = 24
-    """Gaussians of the distance from 0 to the cutoff."""
+    n_radial: int = 8
+    """Bessel functions of the distance."""
     group: int = 8
     """Channels that are convolved with each other over the sphere."""
 
@@ -33,7 +36,7 @@ class ModelConfig:
             raise ValueError(f"`elements` must be ascending without repetition, got {self.elements}")
         if isinstance(self.cutoff, bool) or not isinstance(self.cutoff, int | float) or not 0 < self.cutoff < float("inf"):
             raise ValueError(f"`cutoff` must be positive (Å), got {self.cutoff!r}")
-        for name, least, most in [("n_blocks", 1, 16), ("lmax", 0, 8), ("channels", 1, 4096), ("n_bases", 1, 256), ("n_radial", 2, 1024)]:
+        for name, least, most in [("n_blocks", 1, 16), ("lmax", 1, 6), ("channels", 1, 1024), ("n_radial", 1, 64)]:
             value = getattr(self, name)
             if not _is_int(value) or not least <= value <= most:
                 raise ValueError(f"`{name}` must be a whole number from {least} to {most}, got {value!r}")
@@ -48,6 +51,8 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`; ValueError names a field that is unknown, missing or out of range."""
         known = {field.name for field in fields(cls)}
+        if gone := [name for name in values if name in REMOVED]:
+            raise ValueError(f"`{gone[0]}` {REMOVED[gone[0]]}")
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(f"`{unknown[0]}` is no field of the model; known are {', '.join(sorted(known))}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from spinconv.potential.config import ModelConfig
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.harmonic.model import HarmonicSpinConv
 from spinconv.potential.training.metrics import ErrorFigure
 
 FORMAT = 1

@@ -10,7 +10,7 @@ import torch
 from ase.data import chemical_symbols
 from rich.console import Console
 
-from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
+from spinconv.potential.harmonic.model import HarmonicSpinConv, count_parameters
 from spinconv.potential.training.checkpoint import keep_test_errors, load_checkpoint
 from spinconv.potential.training.clock import duration
 from spinconv.potential.training.config import Config

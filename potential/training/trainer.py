@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.harmonic.model import HarmonicSpinConv
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
 from spinconv.potential.training.checkpoint import load_checkpoint
 from spinconv.potential.training.clock import Clock
