@@ -1,4 +1,7 @@
-"""What stands in the model file: the network, its stages for engines, and a forward pass for hosts that know positions and a box only."""
+"""The TorchScript in a model file: the network for those who load it with torch alone, and a forward pass for hosts such as TorchForce.
+
+Our own readers do not run it: they take the weights from the data part of the file (container.py) and the equations from this package.
+"""
 
 from typing import Final
 
@@ -6,70 +9,89 @@ import torch
 from torch import nn
 
 from spinconv.export.neighbors import edge_vectors, find_neighbors
-from spinconv.potential import HarmonicSpinConv, ModelConfig
-from spinconv.potential.coverage import Coverage
-from spinconv.potential.harmonic import EdgeGeometry
+from spinconv.potential import HarmonicSpinConv
+from spinconv.potential.harmonic import equations
 
-FORMAT_VERSION = 1
 KJ_PER_MOL_PER_EV = 96.4853321233100184
 """e * N_A, exact in the SI of 2019 (CODATA 2018): the constant of the C++ side and of OpenMM. ASE's default is CODATA 2014, 1e-8 larger."""
 ANGSTROM_PER_NM = 10.0
 
 
 class ExportedModel(nn.Module):
-    """The model with what an engine has to know as attributes, and its stages as methods of the file.
+    """The model with all that its equations need, as TorchScript can hold it: one tensor of real numbers, one of whole ones.
 
     `forward` is for hosts that give positions and a box alone, as OpenMM's TorchForce does. It needs to know the atoms:
     `numbers` are their atomic numbers (empty: not bound yet), `atoms` their indices among the host's particles (empty: all of them).
     """
 
-    format_version: int
-    kind: str
     cutoff: float
     elements: list[int]
-    conservative: bool
-    dtype: str
-    n_blocks: int
-    shortest_distances: list[float]
-    neighbor_range: list[int]
     n_particles: int
     boundary: str
     numbers: torch.Tensor
     atoms: torch.Tensor
+    values: torch.Tensor
+    whole_values: torch.Tensor
+    names: list[str]
+    shapes: list[list[int]]
+    whole_names: list[str]
+    whole_shapes: list[list[int]]
+    reference_energies: list[float]
+    settings: dict[str, float]
     kj_per_mol_per_ev: Final[float]
     angstrom_per_nm: Final[float]
 
-    def __init__(self, model: HarmonicSpinConv, config: ModelConfig, dtype: str, coverage: Coverage | None = None) -> None:
+    def __init__(self, model: HarmonicSpinConv) -> None:
         super().__init__()
-        self.model = model
-        self.format_version = FORMAT_VERSION
-        self.kind = "harmonic"
-        self.cutoff = config.cutoff
-        self.elements = list(config.elements)
-        self.conservative = True
-        self.dtype = dtype
-        self.n_blocks = config.n_blocks
-        # of the training frames, rows in the order of `elements`; empty: not known
-        self.shortest_distances = [] if coverage is None else [distance for row in coverage.shortest for distance in row]
-        self.neighbor_range = [] if coverage is None else [count for pair in coverage.neighbors for count in pair]
+        self.cutoff = model.cutoff
+        self.elements = list(model.config.elements)
         self.n_particles = 0
         self.boundary = ""  # "free", "periodic", or "" for what the host says
         self.kj_per_mol_per_ev = KJ_PER_MOL_PER_EV
         self.angstrom_per_nm = ANGSTROM_PER_NM
+        self.settings = model.settings()
+        self.reference_energies = model.reference_energies  # no tensor: a module moved to float32 keeps their digits
+        weights = {name: value.detach() for name, value in model.weights().items() if name != "constants.reference_energies"}
+        real = {name: value for name, value in weights.items() if value.is_floating_point()}
+        whole = {name: value for name, value in weights.items() if not value.is_floating_point()}
+        self.names, self.shapes = list(real), [list(value.shape) for value in real.values()]
+        self.whole_names, self.whole_shapes = list(whole), [list(value.shape) for value in whole.values()]
+        self.register_buffer("values", torch.cat([value.flatten() for value in real.values()]))
+        self.register_buffer("whole_values", torch.cat([value.flatten() for value in whole.values()]))
         self.register_buffer("numbers", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("atoms", torch.zeros(0, dtype=torch.int64))
 
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
         """Energy (kJ/mol, float64, differentiable) of `positions` [n_particles, 3] (nm), free or in `box` [3, 3] (rows)."""
         numbers, neighbors, vectors = self.hosted_graph(positions, box)
-        return self.model.energies(numbers, neighbors, vectors).sum() * self.kj_per_mol_per_ev
+        return self.energies(numbers, neighbors, vectors).sum() * self.kj_per_mol_per_ev
+
+    @torch.jit.export
+    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """See `equations.energies`."""
+        return equations.energies(self.weights(), self.settings, numbers, edge_index, vectors)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Learned numbers and constants by name, as the equations want them."""
+        w = {"constants.reference_energies": torch.tensor(self.reference_energies, dtype=torch.float64, device=self.values.device)}
+        begin = 0
+        for n in range(len(self.names)):
+            end = begin + product(self.shapes[n])
+            w[self.names[n]] = self.values[begin:end].view(self.shapes[n])
+            begin = end
+        begin = 0
+        for n in range(len(self.whole_names)):
+            end = begin + product(self.whole_shapes[n])
+            w[self.whole_names[n]] = self.whole_values[begin:end].view(self.whole_shapes[n])
+            begin = end
+        return w
 
     @torch.jit.export
     def energy_and_forces(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The energy of `forward` and the forces (kJ/mol/nm, [n_particles, 3]) in the dtype of `positions`."""
         numbers, edge_index, vectors = self.hosted_graph(positions.detach(), box)
         vectors = vectors.detach().requires_grad_(True)
-        energy = self.model.energies(numbers, edge_index, vectors).sum()
+        energy = self.energies(numbers, edge_index, vectors).sum()
         gradient = torch.autograd.grad([energy], [vectors])[0]
         assert gradient is not None
         gradient = gradient.to(torch.float64) * (self.kj_per_mol_per_ev * self.angstrom_per_nm)
@@ -90,7 +112,7 @@ class ExportedModel(nn.Module):
             box_angstrom = box.detach().to(torch.float64) * self.angstrom_per_nm
         neighbors = find_neighbors(positions.detach(), box_angstrom, self.cutoff)
         vectors = edge_vectors(positions, box_angstrom, neighbors)
-        return self.numbers, neighbors.edge_index, vectors.to(self.model._isolated.dtype)
+        return self.numbers, neighbors.edge_index, vectors.to(self.values.dtype)
 
     def check(self, positions: torch.Tensor, box: torch.Tensor | None) -> None:
         """Raises ValueError for what the file was not made for."""
@@ -128,38 +150,6 @@ class ExportedModel(nn.Module):
         if not bool(torch.isfinite(positions).all()):
             raise ValueError("a position is not a number: the simulation went astray before this step (time step too long?)")
 
-    @torch.jit.export
-    def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        return self.model.energies(numbers, edge_index, vectors)
-
-    @torch.jit.export
-    def edges(
-        self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
-    ) -> tuple[EdgeGeometry, torch.Tensor, torch.Tensor]:
-        return self.model.edges(vectors, numbers_j, numbers_i)
-
-    @torch.jit.export
-    def moments(self, k: int, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return self.model.moments(k, m, geometry, i, n_atoms)
-
-    @torch.jit.export
-    def spin(self, k: int, moments: torch.Tensor, geometry: EdgeGeometry, j: torch.Tensor) -> torch.Tensor:
-        return self.model.spin(k, moments, geometry, j)
-
-    @torch.jit.export
-    def mix(
-        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
-    ) -> torch.Tensor:
-        return self.model.mix(k, h, m, t, numbers_j, numbers_i)
-
-    @torch.jit.export
-    def sums(self, m: torch.Tensor, geometry: EdgeGeometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return self.model.sums(m, geometry, i, n_atoms)
-
-    @torch.jit.export
-    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return self.model.readout(sums, numbers)
-
 
 class ExportedModelWithForces(ExportedModel):
     """The same for a host that wants forces from the forward pass: `TorchForce.setOutputsForces(True)`."""
@@ -167,3 +157,11 @@ class ExportedModelWithForces(ExportedModel):
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """`energy_and_forces`."""
         return self.energy_and_forces(positions, box)
+
+
+def product(shape: list[int]) -> int:
+    """Numbers in a tensor of a shape."""
+    n = 1
+    for size in shape:
+        n *= size
+    return n

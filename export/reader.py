@@ -1,7 +1,5 @@
-"""Reads a model file in Python; the C++ twin for the engines is src/model.cpp."""
+"""Reads a model file in Python; the C++ twin for the engines is src/model.cpp. Nothing of the file is run."""
 
-import json
-import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,23 +7,24 @@ from typing import Any, NamedTuple
 import torch
 from ase.data import atomic_numbers
 
+from spinconv.export.container import Container, read_container
 from spinconv.export.memory import keep_freed_memory
-from spinconv.export.module import FORMAT_VERSION
 from spinconv.export.plain_torch import plain_torch
-from spinconv.export.writer import DTYPES, METADATA_FILE, weights_hash
+from spinconv.export.writer import DTYPES, KIND
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.coverage import Coverage
 
-KINDS = ("harmonic",)
+ROUNDING = 1e-9
+"""Of constants that another machine computed; their sizes are of order 1."""
 
 
 class ModelFile(NamedTuple):
     """A loaded model file."""
 
-    module: torch.jit.ScriptModule
-    """Has the method `energies(numbers, edge_index, vectors)` and its stages, in the precision asked for."""
+    module: HarmonicSpinConv
+    """Has the method `energies(numbers, edge_index, vectors)`, in the precision asked for."""
     metadata: dict[str, Any]
-    """What `spinconv.json` in the file says."""
+    """What `spinconv.json` in the file says (`Metadata.plain`), and `weights_sha256`."""
     dtype: torch.dtype
     """The precision that the module computes in."""
 
@@ -38,32 +37,42 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     there is none.
     """
     keep_freed_memory()
-    path = Path(path)
     check_device(device)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    if not path.is_file():
-        raise FileNotFoundError(f"`{path}`: there is no such model file")
-    extra = {METADATA_FILE: ""}
+    container = read_container(path)
+    precision = DTYPES[dtype or container.metadata.dtype]
+    module = network(container, os.fspath(path)).to(device=device, dtype=precision)
+    return ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision)
+
+
+def network(container: Container, name: str) -> HarmonicSpinConv:
+    """The network of a data part in float64, to be evaluated; ValueError where its weights are not those of its shape."""
+    metadata = container.metadata
+    if metadata.kind != KIND:
+        raise ValueError(f"`{name}` holds a model of kind {metadata.kind!r}, this spinconv knows {KIND}")
     try:
-        module = torch.jit.load(str(path), map_location=device, _extra_files=extra)
+        config = ModelConfig.from_dict(metadata.model.model_dump())
+    except ValueError as error:
+        raise ValueError(f"`{name}` is damaged: {error}; export it again") from None
+    references = [metadata.reference_energies[symbol] for symbol in metadata.elements]
+    model = HarmonicSpinConv(config, references, metadata.scale, metadata.average_neighbors).to(torch.float64)
+    weights = {key: torch.from_numpy(values) for key, values in container.weights.items()}
+    check_constants({key: weights.pop(key, None) for key in model.stored_constants()}, model, name)
+    try:
+        model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"`{path}` must be a model file written by `spinconv export`; torch could not read it as one") from error
-    if not extra[METADATA_FILE]:
-        raise ValueError(f"`{path}` must be a model file written by `spinconv export`, got a TorchScript file without {METADATA_FILE}")
-    metadata = json.loads(extra[METADATA_FILE])
-    if metadata["format_version"] != FORMAT_VERSION:
-        raise ValueError(
-            f"`{path}` was written for format {metadata['format_version']}, this spinconv reads {FORMAT_VERSION}; "
-            "export it again with this spinconv"
-        )
-    if metadata["kind"] not in KINDS:
-        raise ValueError(f"`{path}` holds a model of kind {metadata['kind']!r}, this spinconv knows {', '.join(KINDS)}")
-    check_sizes(module, metadata, path)
-    if weights_hash(module) != metadata["weights_sha256"]:
-        raise ValueError(f"`{path}` is damaged: its weights do not have the hash written in it; export it again")
-    precision = DTYPES[dtype or metadata["dtype"]]
-    return ModelFile(module.to(precision).eval(), metadata, precision)
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"`{name}` is damaged: its weights are not those of its `model`: {reason}; export it again") from None
+    return model.eval().requires_grad_(False)
+
+
+def check_constants(found: dict[str, torch.Tensor | None], model: HarmonicSpinConv, name: str) -> None:
+    """Raises ValueError where constants, which the engines take from the file, are others than those of the equations."""
+    for key, mine in model.stored_constants().items():
+        theirs = found[key]
+        if theirs is None or theirs.shape != mine.shape or not torch.allclose(theirs.double(), mine.double(), rtol=ROUNDING, atol=ROUNDING):
+            raise ValueError(f"`{name}` is damaged: its `{key}` are not those of its `model`; export it again")
 
 
 def check_device(device: str | torch.device) -> None:
@@ -83,30 +92,14 @@ def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], noncons
         )
 
 
-def check_sizes(module: torch.jit.ScriptModule, metadata: dict[str, Any], path: Path) -> None:
-    """Raises ValueError where a cutoff or a number of blocks is not that of the network: it runs with others too, and is wrong then."""
-    cutoff, n_blocks = metadata["cutoff"], metadata["model"]["n_blocks"]
-    if not 0 < cutoff < math.inf:
-        raise ValueError(f"`{path}` is damaged: its `cutoff` must be positive (Å), got {cutoff}; export it again")
-    network = (module.model.cutoff, len(list(module.model.blocks.children())))
-    said = {(cutoff, n_blocks), (metadata["model"]["cutoff"], n_blocks), (module.cutoff, module.n_blocks), (cutoff, module.model.n_blocks)}
-    if said != {network}:
-        raise ValueError(
-            f"`{path}` is damaged: it says `n_blocks` {n_blocks} and `cutoff` {cutoff}, its network has others; export it again"
-        )
-
-
 def coverage_of_file(metadata: dict[str, Any]) -> Coverage | None:
-    """What the training frames looked like around an atom; None where the file does not say, as those written before it could."""
+    """What the training frames looked like around an atom; None where the file does not say."""
     values = metadata.get("coverage")
     return None if values is None else Coverage.from_dict(values, [atomic_numbers[symbol] for symbol in metadata["elements"]])
 
 
-def eager_model(file: ModelFile) -> HarmonicSpinConv:
-    """The network in a model file as plain PyTorch, in float64."""
-    metadata = file.metadata
-    references = [metadata["reference_energies"][symbol] for symbol in metadata["elements"]]
-    config = ModelConfig.from_dict(metadata["model"])
-    model = HarmonicSpinConv(config, references, metadata["scale"], metadata["average_neighbors"]).to(torch.float64)
-    model.load_state_dict({name.removeprefix("model."): value for name, value in file.module.named_parameters()})
-    return model.eval()
+def is_model_file(path: Path) -> bool:
+    """Whether a file is one of `spinconv export` and no checkpoint, as its seal says."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2000))
+        return b" weights.safetensors=" in file.read()

@@ -1,29 +1,29 @@
-"""Writes the one file that every engine reads: a TorchScript archive that says of itself what it is."""
+"""Writes the one file that every engine reads, and that says of itself what it is."""
 
-import hashlib
-import json
 import os
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ase.data
+import ase
+import numpy as np
 import torch
-from torch import nn
+from ase.data import chemical_symbols
 
-from spinconv.export.module import FORMAT_VERSION, ExportedModel
-from spinconv.potential import HarmonicSpinConv, ModelConfig
-from spinconv.potential.coverage import Coverage
+from spinconv.export.container import pack
+from spinconv.export.metadata import Metadata, make_metadata
+from spinconv.export.module import ExportedModel
+from spinconv.export.probe import make_probe
+from spinconv.potential import HarmonicSpinConv
 
-METADATA_FILE = "spinconv.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+KIND = "harmonic"
 CITATION = "M. Shuaibi et al., Rotation Invariant Graph Neural Networks using Spin Convolutions, arXiv:2106.09575 (2021)"
 
 
 def export_model(
     model: HarmonicSpinConv,
-    config: ModelConfig,
     path: str | os.PathLike[str],
     *,
     dtype: str = "float32",
@@ -32,7 +32,7 @@ def export_model(
     name: str = "",
     licence: str = "",
 ) -> dict[str, Any]:
-    """Writes `model` to `path` and returns the metadata that went with it.
+    """Writes `model` to `path` and returns the metadata that went with it (`Metadata.plain`).
 
     Weights are stored in float64, whatever they were trained in: a float32 number is one exactly, and constants keep all their
     digits. `dtype` is the precision in which engines compute unless told otherwise. `coverage` is what `Coverage.to_dict` says of the
@@ -40,56 +40,36 @@ def export_model(
     """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    exact = HarmonicSpinConv(config, model.reference_energies, model.scale, model.average_neighbors).to(torch.float64)
-    exact.load_state_dict(model.state_dict())
-    exact.eval().requires_grad_(False)
-    seen = None if coverage is None else Coverage.from_dict(coverage, config.elements)
-    scripted = torch.jit.script(ExportedModel(exact, config, dtype, seen))
-    metadata = {
-        "format_version": FORMAT_VERSION,
-        "kind": "harmonic",
-        "name": name or Path(path).stem,
-        "conservative": True,
-        "cutoff": config.cutoff,
-        "elements": [ase.data.chemical_symbols[z] for z in config.elements],
-        "units": {"length": "angstrom", "energy": "eV"},
-        "dtype": dtype,
-        "n_blocks": config.n_blocks,
-        "model": config.to_dict(),
-        "reference_energies": dict(zip((ase.data.chemical_symbols[z] for z in config.elements), model.reference_energies, strict=True)),
-        "scale": model.scale,
-        "average_neighbors": model.average_neighbors,
-        "training": training or {},
-        "coverage": coverage,
-        "licence": licence,
-        "citation": CITATION,
-        "versions": {"spinconv": _package_version(), "torch": torch.__version__},
-        "weights_sha256": weights_hash(scripted),
-    }
-    save_atomically(scripted, Path(path), json.dumps(metadata, indent=2))
-    return metadata
+    exact = model.copy().to(torch.float64).eval().requires_grad_(False)
+    config = model.config.to_dict()
+    metadata = make_metadata(
+        {
+            "kind": KIND,
+            "name": name or Path(path).stem,
+            "conservative": True,
+            "dtype": dtype,
+            "model": config,
+            "reference_energies": dict(zip((chemical_symbols[z] for z in config["elements"]), model.reference_energies, strict=True)),
+            "scale": model.scale,
+            "average_neighbors": model.average_neighbors,
+            "training": training or {},
+            "coverage": coverage,
+            "licence": licence,
+            "citation": CITATION,
+            "versions": {"spinconv": version("spinconv"), "torch": str(torch.__version__)},
+            "probe": make_probe(exact),
+        }
+    )
+    write_model_file(path, exact, ExportedModel(exact), metadata)
+    return metadata.plain()
 
 
-def weights_hash(module: nn.Module) -> str:
-    """SHA-256 of the names and float64 values of all learned parameters."""
-    digest = hashlib.sha256()
-    for name, value in sorted(module.named_parameters()):
-        digest.update(name.encode())
-        digest.update(value.detach().to("cpu", torch.float64).contiguous().numpy().tobytes())
-    return digest.hexdigest()
+def write_model_file(path: str | os.PathLike[str], exact: HarmonicSpinConv, exported: ExportedModel, metadata: Metadata) -> None:
+    """The file of a float64 model and of what TorchScript is to hold of it."""
+    write_atomically(Path(path), pack(torch.jit.script(exported), metadata, stored_weights(exact)))
 
 
-def save_atomically(scripted: torch.jit.ScriptModule, path: Path, metadata: str) -> None:
-    """Replaces an existing file only once the new one is complete."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        torch.jit.save(scripted, str(temporary), _extra_files={METADATA_FILE: metadata})
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _package_version() -> str:
-    return version("spinconv")
+def stored_weights(model: HarmonicSpinConv) -> dict[str, np.ndarray]:
+    """What the data part holds: learned numbers, and the constants that engines would have to compute."""
+    stored = {**dict(model.named_parameters()), **model.stored_constants()}
+    return {name: value.detach().cpu().numpy() for name, value in stored.items()}
