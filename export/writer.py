@@ -1,9 +1,9 @@
 """Writes the one file that every engine reads: a TorchScript archive that says of itself what it is."""
 
 import hashlib
+import io
 import json
 import os
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from spinconv.export.module import FORMAT_VERSION, ExportedModel
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.coverage import Coverage
+from spinconv.potential.safe_write import write_file
 
 METADATA_FILE = "spinconv.json"
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -81,14 +82,9 @@ def weights_hash(module: nn.Module) -> str:
 
 def save_atomically(scripted: torch.jit.ScriptModule, path: Path, metadata: str) -> None:
     """Replaces an existing file only once the new one is complete."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.name, suffix=".part", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        torch.jit.save(scripted, str(temporary), _extra_files={METADATA_FILE: metadata})
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    archive = io.BytesIO()  # a full disk under torch's own writer ends the process
+    torch.jit.save(scripted, archive, _extra_files={METADATA_FILE: metadata})
+    write_file(path, archive.getvalue())
 
 
 def _package_version() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.frames import fingerprint
@@ -85,7 +86,7 @@ def write_result(output: Path, config: Config, steps: int, seconds: float) -> No
     """result.json: the training has ended, with which budget, after how much, and with which validation errors."""
     training = load_checkpoint(output / "best.ckpt").metadata["training"]
     content = {"budget": budget(config), "steps": steps, "seconds": seconds, "best_epoch": training["epoch"]}
-    (output / RESULT).write_text(json.dumps({**content, "validation": training["validation"]}, indent=2))
+    write_file(output / RESULT, json.dumps({**content, "validation": training["validation"]}, indent=2))
 
 
 def budget(config: Config) -> dict[str, Any]:
