@@ -25,6 +25,7 @@ from spinconv.potential.harmonic import HarmonicSpinConv
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
 from spinconv.potential.training.checkpoint import load_checkpoint
+from spinconv.potential.training.checkpoint_io import SealedCheckpoints
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
@@ -141,6 +142,7 @@ def lightning_trainer(config: Config, epochs: int, callbacks: list[Callback]) ->
         max_epochs=epochs,
         gradient_clip_val=config.gradient_clip,
         callbacks=callbacks,
+        plugins=[SealedCheckpoints()],
         logger=False,
         enable_checkpointing=True,
         enable_progress_bar=False,
