@@ -53,22 +53,29 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileNotFoundError, or ValueError saying why a file is none of ours.
     """
     state = read_checkpoint(path)[KEY]
-    dtype = next(iter(state["weights"].values())).dtype
     try:
-        model = HarmonicSpinConv(
-            ModelConfig.from_dict(state["config"]), state["reference_energies"], state["scale"], state["average_neighbors"]
-        )
-        model.to(torch.float64).to(dtype)
-        model.load_state_dict(state["weights"])
-    except RuntimeError as error:  # names and shapes, a line for each
-        raise ValueError(f"`{path}` is damaged: its weights are not those of its `config`") from error
+        model = model_of(state)
+    except ValueError as error:
+        raise ValueError(f"`{path}` is damaged: {error}") from error
     metadata = {
         "config": state["config"],
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "coverage": state.get("coverage"),
         "training": state["training"],
     }
     return Checkpoint(model.eval(), metadata)
+
+
+def model_of(state: Mapping[str, Any]) -> HarmonicSpinConv:
+    """The inverse of `model_state`; ValueError where config, constants and weights do not fit each other."""
+    config, weights = ModelConfig.from_dict(state["config"]), state["weights"]
+    model = HarmonicSpinConv(config, state["reference_energies"], state["scale"], state["average_neighbors"])
+    model.to(torch.float64).to(next(iter(weights.values())).dtype)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # names and shapes, a line for each
+        raise ValueError("its weights are not those of its `config`") from error
+    return model
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from spinconv.potential.coverage import Coverage
 
 KINDS = ("harmonic",)
 PRECISIONS = (torch.float32, torch.float64)
-SECTIONS: dict[str, type | tuple[type, ...]] = {
+SECTIONS: dict[str, type] = {
     "config": dict,
     "reference_energies": list,
     "scale": float,
@@ -23,7 +23,7 @@ SECTIONS: dict[str, type | tuple[type, ...]] = {
     "weights": dict,
     "training": dict,
 }
-OF_TRAINING: dict[str, type | tuple[type, ...]] = {"data": dict, "settings": dict, "epoch": int, "validation": dict}
+OF_TRAINING: dict[str, type] = {"data": dict, "settings": dict, "epoch": int, "validation": dict}
 
 
 def check_members(data: bytes) -> None:
@@ -46,12 +46,20 @@ def check_content(content: Any) -> None:
     if not all(isinstance(value, float) and math.isfinite(value) for value in constants) or content["average_neighbors"] <= 0:
         raise ValueError("is damaged: its `reference_energies`, `scale` and `average_neighbors` must be finite numbers")
     check_weights(content["weights"])
-    check_sizes(ModelConfig.from_dict(content["config"]), content["weights"])
+    check_sizes(config_of(content["config"]), content["weights"])
     if content.get("coverage") is not None:
         check_coverage(content["coverage"], content["config"])
 
 
-def check_sections(values: Any, types: Mapping[str, type | tuple[type, ...]], where: str) -> None:
+def config_of(values: dict[str, Any]) -> ModelConfig:
+    """The architecture; ValueError where it can be none."""
+    try:
+        return ModelConfig.from_dict(values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"is damaged: {error}") from error
+
+
+def check_sections(values: Any, types: Mapping[str, type], where: str) -> None:
     """Raises ValueError where a section is missing or of another type."""
     for name, kind in types.items():
         if not isinstance(values, dict) or not isinstance(values.get(name), kind):
@@ -72,7 +80,7 @@ def check_weights(weights: Mapping[Any, Any]) -> None:
 
 
 def check_sizes(config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError for a config of more learned numbers than there are, before they are allocated: a block has `channels`^2 and more."""
+    """Raises ValueError for a config of more learned numbers than there are: a block has `channels`^2 at least."""
     least, there = config.n_blocks * config.channels**2, sum(weight.numel() for weight in weights.values())
     if least > there:
         raise ValueError(

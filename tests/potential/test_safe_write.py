@@ -24,7 +24,9 @@ for k in range(10**9):
 def test_a_full_disk_is_a_sentence_and_the_old_file_is_kept(tmp_path):
     with small_disk(tmp_path / "disk", 65_536) as disk:
         write_file(disk / "a", "old")
-        with pytest.raises(WriteError, match=r"^`.*disk/a` could not be written: no space left on device; the file that was there is as it"):
+        with pytest.raises(
+            WriteError, match=r"^`.*disk/a` could not be written: no space left on device; the file that was there is as it"
+        ):
             write_file(disk / "a", bytes(100_000))
         assert [(path.name, path.read_text()) for path in disk.iterdir()] == [("a", "old")]
 
