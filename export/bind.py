@@ -1,21 +1,19 @@
 """A model file for one system: what OpenMM's TorchForce loads, which tells a module positions and a box and nothing else."""
 
-import json
 import os
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 
+from spinconv.export.metadata import Bound
 from spinconv.export.module import ExportedModel, ExportedModelWithForces
 from spinconv.export.plain_torch import plain_torch
-from spinconv.export.reader import check_is_conservative, coverage_of_file, eager_model, read_model
-from spinconv.export.writer import DTYPES, save_atomically
-from spinconv.potential import ModelConfig
+from spinconv.export.reader import check_is_conservative, read_model
+from spinconv.export.writer import DTYPES, write_model_file
 
 
 @plain_torch()
@@ -49,23 +47,18 @@ def bind_model(
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
-    exported = (ExportedModelWithForces if outputs_forces else ExportedModel)(
-        eager_model(file).requires_grad_(False), ModelConfig.from_dict(file.metadata["model"]), dtype, coverage_of_file(file.metadata)
-    )
+    exact = file.module
+    exported = (ExportedModelWithForces if outputs_forces else ExportedModel)(exact)
     exported.numbers = torch.tensor(numbers)
     exported.atoms = torch.tensor(indices or [], dtype=torch.int64)
     exported.n_particles = n_particles or (len(numbers) if particles is None else 0)
     exported.boundary = {None: "", False: "free", True: "periodic"}[periodic]
-    bound = {
-        "particles": indices,
-        "numbers": numbers,
-        "n_particles": exported.n_particles or None,
-        "periodic": periodic,
-        "outputs_forces": outputs_forces,
-    }
-    metadata = {**file.metadata, "dtype": dtype, "bound": bound}
-    save_atomically(torch.jit.script(exported.to(DTYPES[dtype])), Path(output), json.dumps(metadata, indent=2))
-    return metadata
+    bound = Bound(
+        particles=indices, numbers=numbers, n_particles=exported.n_particles or None, periodic=periodic, outputs_forces=outputs_forces
+    )
+    metadata = file.said.model_copy(update={"dtype": dtype, "bound": bound})
+    write_model_file(output, exact, exported.to(DTYPES[dtype]), metadata)
+    return metadata.plain()
 
 
 def whole_numbers(name: str, values: Sequence[Any]) -> list[int]:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from spinconv.export.loading import is_exported
 from spinconv.export.reader import read_model
-from spinconv.potential.harmonic.model import count_parameters
+from spinconv.potential.harmonic import count_parameters
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 
 WIDTH = 80

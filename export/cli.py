@@ -3,10 +3,13 @@
 A command's module is imported to know its options, so it imports what is heavy (torch, ase, matplotlib) only when the command runs.
 """
 
+import os
+import sys
 from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from spinconv.export.commands.check import check
 from spinconv.export.commands.evaluate import evaluate
@@ -15,7 +18,23 @@ from spinconv.export.commands.export import export
 from spinconv.export.commands.info import info
 from spinconv.export.commands.version import print_version
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """The sub-commands; where what they print has no place, on a full disk say, they end in a sentence."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again when it leaves
+            print(f"ERROR: the output could not be written: {error.strerror or error}", file=sys.stderr)
+            sys.exit(1)
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 @app.callback()

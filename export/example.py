@@ -2,8 +2,9 @@
 
 import importlib.resources
 import os
-import shutil
 from pathlib import Path
+
+from spinconv.potential.safe_write import in_a_sentence, write_file
 
 
 def example_model(name: str = "ethanol") -> Path:
@@ -28,9 +29,10 @@ def write_example(folder: str | os.PathLike[str], name: str = "ethanol") -> list
     for target in targets:
         if target.exists():
             raise FileExistsError(f"`{target}` exists already; choose another folder")
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    with in_a_sentence(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     for source, target in zip(sources, targets, strict=True):
-        shutil.copyfile(source, target)
+        write_file(target, source.read_bytes())
     return targets
 
 

@@ -1,13 +1,12 @@
 """A model from either kind of file: a checkpoint of `spinconv train` or a model file of `spinconv export`."""
 
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ase.data import atomic_numbers
 
-from spinconv.export.reader import read_model
-from spinconv.export.writer import DTYPES, METADATA_FILE
+from spinconv.export.reader import is_model_file, read_model
+from spinconv.export.writer import DTYPES
 from spinconv.potential.training.checkpoint import load_checkpoint
 
 
@@ -34,8 +33,5 @@ def load(path: Path, dtype: str | None) -> Loaded:
 
 
 def is_exported(path: Path) -> bool:
-    """Whether a file is one of `spinconv export` and no checkpoint; both are zip archives."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist())
+    """Whether a file is one of `spinconv export` and no checkpoint."""
+    return path.is_file() and is_model_file(path)

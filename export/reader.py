@@ -8,6 +8,7 @@ import torch
 from ase.data import atomic_numbers
 
 from spinconv.export.container import Container, read_container
+from spinconv.export.metadata import Metadata
 from spinconv.export.memory import keep_freed_memory
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES, KIND
@@ -27,6 +28,8 @@ class ModelFile(NamedTuple):
     """What `spinconv.json` in the file says (`Metadata.plain`), and `weights_sha256`."""
     dtype: torch.dtype
     """The precision that the module computes in."""
+    said: Metadata
+    """The same, by its schema."""
 
 
 @plain_torch()
@@ -43,7 +46,7 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     container = read_container(path)
     precision = DTYPES[dtype or container.metadata.dtype]
     module = network(container, os.fspath(path)).to(device=device, dtype=precision)
-    return ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision)
+    return ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision, container.metadata)
 
 
 def network(container: Container, name: str) -> HarmonicSpinConv:

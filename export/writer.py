@@ -1,12 +1,11 @@
 """Writes the one file that every engine reads, and that says of itself what it is."""
 
+import copy
 import os
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import ase
 import numpy as np
 import torch
 from ase.data import chemical_symbols
@@ -16,6 +15,7 @@ from spinconv.export.metadata import Metadata, make_metadata
 from spinconv.export.module import ExportedModel
 from spinconv.export.probe import make_probe
 from spinconv.potential import HarmonicSpinConv
+from spinconv.potential.safe_write import write_file
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 KIND = "harmonic"
@@ -40,7 +40,7 @@ def export_model(
     """
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    exact = model.copy().to(torch.float64).eval().requires_grad_(False)
+    exact = copy.deepcopy(model).to(torch.float64).eval().requires_grad_(False)
     config = model.config.to_dict()
     metadata = make_metadata(
         {
@@ -57,7 +57,7 @@ def export_model(
             "licence": licence,
             "citation": CITATION,
             "versions": {"spinconv": version("spinconv"), "torch": str(torch.__version__)},
-            "probe": make_probe(exact),
+            "probe": make_probe(exact, config["elements"], config["cutoff"]).model_dump(),
         }
     )
     write_model_file(path, exact, ExportedModel(exact), metadata)
@@ -66,7 +66,7 @@ def export_model(
 
 def write_model_file(path: str | os.PathLike[str], exact: HarmonicSpinConv, exported: ExportedModel, metadata: Metadata) -> None:
     """The file of a float64 model and of what TorchScript is to hold of it."""
-    write_atomically(Path(path), pack(torch.jit.script(exported), metadata, stored_weights(exact)))
+    write_file(path, pack(torch.jit.script(exported), metadata, stored_weights(exact)))
 
 
 def stored_weights(model: HarmonicSpinConv) -> dict[str, np.ndarray]:

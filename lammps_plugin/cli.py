@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from spinconv.export.console import errors_in_words
+from spinconv.potential.safe_write import write_file
 
 
 def lammps_data(
@@ -40,6 +41,6 @@ def lammps_data(
         title = f"frame {index} of {structure.name}" if index >= 0 else f"frame {index} (from the end) of {structure.name}"
         text = data_file(atoms, elements, units, title)
         lines = input_lines(atoms, elements, str(output), str(model or "model.pt"), units)
-        output.write_text(text)
+        write_file(output, text)
     print(f"# {output}: {len(atoms)} atoms of {structure}")
     print("\n".join(lines))

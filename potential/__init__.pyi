@@ -4,4 +4,4 @@ from .gradients import energy_and_forces as energy_and_forces
 from .graph import Graph as Graph
 from .graph import batch_graphs as batch_graphs
 from .graph import build_graph as build_graph
-from .harmonic.model import HarmonicSpinConv as HarmonicSpinConv
+from .harmonic import HarmonicSpinConv as HarmonicSpinConv

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from spinconv.potential.graph import Graph
-from spinconv.potential.harmonic.model import HarmonicSpinConv
+from spinconv.potential.harmonic import HarmonicSpinConv
 
 
 class Evaluation(NamedTuple):

@@ -25,11 +25,13 @@ def export(
     from spinconv.export.check import eager_difference
     from spinconv.export.writer import export_model
     from spinconv.potential import ModelConfig
+    from spinconv.potential.safe_write import in_a_sentence
     from spinconv.potential.training.checkpoint import load_checkpoint
 
     with errors_in_words():
         for source, target in sources(checkpoint, output):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            with in_a_sentence(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
             model, metadata = load_checkpoint(source)
             config = ModelConfig.from_dict(metadata["config"])
             known = {"training": metadata["training"], "coverage": metadata["coverage"]}

@@ -103,6 +103,11 @@ class HarmonicSpinConv(nn.Module):
         """Learned numbers and constants by the names that the equations give them."""
         return {**dict(self.named_parameters()), **self._constants}
 
+    def stored_constants(self) -> dict[str, torch.Tensor]:
+        """The constants that a model file has, because other readers would have to compute them; the rest stands in its metadata."""
+        said = ("constants.element", "constants.reference_energies")
+        return {name: value for name, value in self._constants.items() if name not in said}
+
     def settings(self) -> dict[str, float]:
         """The numbers that the equations ask for by name."""
         return {

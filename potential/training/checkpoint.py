@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from spinconv.potential.config import ModelConfig
-from spinconv.potential.harmonic.model import HarmonicSpinConv
+from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.safe_write import write_file
+from spinconv.potential.sealed import open_sealed, read_bounded, seal
+from spinconv.potential.training.checkpoint_checks import check_content, check_members
 from spinconv.potential.training.metrics import ErrorFigure
 
 FORMAT = 1
 KEY = "spinconv"
+NOTE = "checkpoint"
+MOST_BYTES = 2 * 1024**3
 
 
 class Checkpoint(NamedTuple):
@@ -48,41 +53,66 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     Raises FileNotFoundError, or ValueError saying why a file is none of ours.
     """
     state = read_checkpoint(path)[KEY]
-    dtype = next(weight.dtype for weight in state["weights"].values() if weight.is_floating_point())
-    model = HarmonicSpinConv(
-        ModelConfig.from_dict(state["config"]), state["reference_energies"], state["scale"], state["average_neighbors"]
-    )
-    model.to(torch.float64).to(dtype)
-    model.load_state_dict(state["weights"])
+    try:
+        model = model_of(state)
+    except ValueError as error:
+        raise ValueError(f"`{path}` is damaged: {error}") from error
     metadata = {
         "config": state["config"],
-        "dtype": str(dtype).removeprefix("torch."),
+        "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "coverage": state.get("coverage"),
         "training": state["training"],
     }
     return Checkpoint(model.eval(), metadata)
 
 
-def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Everything in a checkpoint file, as it stands there."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such checkpoint")
+def model_of(state: Mapping[str, Any]) -> HarmonicSpinConv:
+    """The inverse of `model_state`; ValueError where config, constants and weights do not fit each other."""
+    config, weights = ModelConfig.from_dict(state["config"]), state["weights"]
+    model = HarmonicSpinConv(config, state["reference_energies"], state["scale"], state["average_neighbors"])
+    model.to(torch.float64).to(next(iter(weights.values())).dtype)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises anything from KeyError to UnpicklingError
-        raise ValueError(f"{path}: must be a checkpoint of `spinconv train`; torch cannot read it as one") from error
-    if not isinstance(content, dict) or KEY not in content:
-        raise ValueError(f"{path}: must be a checkpoint of `spinconv train`; this is another program's")
-    if content[KEY]["format"] != FORMAT:
-        raise ValueError(f"{path}: was written for format {content[KEY]['format']}, this spinconv reads {FORMAT}")
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # names and shapes, a line for each
+        raise ValueError("its weights are not those of its `config`") from error
+    return model
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Everything in a checkpoint file, as it stands there; nothing of it is unpickled before its seal has been found whole."""
+    data = read_bounded(path, MOST_BYTES, "checkpoint")
+    if open_sealed(data, os.fspath(path)) != NOTE:
+        raise ValueError(f"`{path}` must be a checkpoint of `spinconv train`, is another file of spinconv")
+    try:
+        check_members(data)
+        content = unpickle(data)
+        if not isinstance(content, dict) or not isinstance(content.get(KEY), dict):
+            raise ValueError("must be a checkpoint of `spinconv train`, is another program's")
+        if content[KEY].get("format") != FORMAT:
+            raise ValueError(f"was written for format {content[KEY].get('format')!r}, this spinconv reads {FORMAT}")
+        check_content(content[KEY])
+    except ValueError as error:
+        raise ValueError(f"`{path}` {error}") from error
     return content
+
+
+def unpickle(data: bytes) -> Any:
+    """What torch.save made `data` of: numbers, texts, lists, dictionaries and tensors alone."""
+    try:
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises anything from KeyError to UnpicklingError
+        raise ValueError("must be a checkpoint of `spinconv train`; torch cannot read it as one") from error
+
+
+def write_checkpoint(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Writes a checkpoint file under its seal; WriteError where that cannot be done."""
+    archive = io.BytesIO()
+    torch.save(dict(content), archive)
+    write_file(path, seal(archive.getvalue(), NOTE))
 
 
 def keep_test_errors(path: str | os.PathLike[str], figures: Sequence[ErrorFigure], n_frames: int) -> None:
     """Writes errors on test frames into a checkpoint, so that the model that is exported from it can tell them."""
     content = read_checkpoint(path)
     content[KEY]["training"]["test"] = {"n_frames": n_frames, "errors": [figure._asdict() for figure in figures]}
-    whole = Path(path).with_name(Path(path).name + ".part")
-    torch.save(content, whole)
-    whole.replace(path)
+    write_checkpoint(path, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from rich.table import Table
 
 from spinconv.potential.gradients import energy_and_forces
+from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.data import Batch, join, labelled_graph, on_device
 from spinconv.potential.training.frames import Frame, check_elements
 from spinconv.potential.training.metrics import ErrorFigure, mae_and_rmse, quantities
@@ -184,7 +186,9 @@ def write_predictions(path: Path, result: EvaluationResult) -> None:
         references = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
         atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in references.items() if value is not None})
         written.append(atoms)
-    ase.io.write(path, written, format="extxyz")
+    text = io.StringIO()
+    ase.io.write(text, written, format="extxyz")
+    write_file(path, text.getvalue())
 
 
 def error_table(figures: Sequence[ErrorFigure], title: str) -> Table:

@@ -14,6 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
+from spinconv.potential.safe_write import append_line, write_file
+from spinconv.potential.training.picture import write_picture
+
 UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 ROUND = [1, 2, 5, 10]
 
@@ -51,13 +54,11 @@ def read_record(row: Mapping[str, str | None]) -> Record | None:
 
 
 def write_history(path: Path, records: Sequence[Record]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([Record._fields, *map(formatted, records)])
+    write_file(path, "".join(f"{','.join(row)}\n" for row in [Record._fields, *map(formatted, records)]))
 
 
 def append_history(path: Path, record: Record) -> None:
-    with path.open("a", newline="") as file:
-        csv.writer(file).writerow(formatted(record))
+    append_line(path, ",".join(formatted(record)))
 
 
 def formatted(record: Record) -> list[str]:
@@ -96,7 +97,7 @@ def draw_history(path: Path, records: Sequence[Record], title: str) -> None:
     losses.legend(fontsize="small")
     errors.legend(fontsize="small")
     figure.suptitle(title)
-    figure.savefig(path, dpi=110)
+    write_picture(path, figure, dpi=110)
 
 
 def plain_log_scale(axes: Axes) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from spinconv.potential.safe_write import in_a_sentence, remove_parts
 from spinconv.potential.training.config import ConfigError
 
 LOCK = "training.lock"
@@ -23,15 +24,18 @@ def locked(folder: Path) -> Iterator[None]:
         yield
         return
     made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    with path.open("a") as file:
+    with in_a_sentence(path):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a")
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise in_use(folder) from None
         if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:  # its last holder took it away just now
             raise in_use(folder)
+        remove_parts(folder)
         try:
             yield
         finally:

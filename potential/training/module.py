@@ -10,7 +10,7 @@ import torch
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.gradients import energy_and_forces
-from spinconv.potential.harmonic.model import HarmonicSpinConv
+from spinconv.potential.harmonic import HarmonicSpinConv
 from spinconv.potential.training.average import WeightAverage
 from spinconv.potential.training.checkpoint import KEY, model_state
 from spinconv.potential.training.clock import Clock

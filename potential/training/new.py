@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from spinconv.potential.console import console, errors_in_words, warn
+from spinconv.potential.safe_write import write_file
 
 
 def new(
@@ -31,7 +32,7 @@ def new(
         if path.exists() and not force:
             raise ValueError(f"{path}: is there already; choose another --output, or write over it with --force")
         drawn = draft(survey(frames, cutoff), frames, path)
-        path.write_text(drawn.text, encoding="utf-8")
+        write_file(path, drawn.text)
     for line in drawn.found:
         console.print(escape(line), highlight=False)
     for line in drawn.doubts:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from spinconv.potential.training.evaluation import EvaluationResult, pairs
 from spinconv.potential.training.frames import elements_of
 from spinconv.potential.training.metrics import mae_and_rmse
+from spinconv.potential.training.picture import write_picture
 from spinconv.potential.training.statistics import composition, one_composition, shift
 
 MOST = 20_000  # points of a panel; more make the picture no clearer
@@ -45,7 +46,7 @@ def draw_parity(path: Path, result: EvaluationResult, title: str) -> None:
         if len(colors) > 1:
             legend(parity, residuals, panel, colors)
     figure.suptitle(f"{title}, {len(result.frames):,} frames")
-    figure.savefig(path, dpi=130)
+    write_picture(path, figure, dpi=130)
 
 
 def draw_panel(parity: Any, residuals: Any, panel: Panel, shown: np.ndarray, points: dict[str, Any]) -> None:

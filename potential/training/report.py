@@ -10,7 +10,8 @@ import torch
 from ase.data import chemical_symbols
 from rich.console import Console
 
-from spinconv.potential.harmonic.model import HarmonicSpinConv, count_parameters
+from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
+from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import keep_test_errors, load_checkpoint
 from spinconv.potential.training.clock import duration
 from spinconv.potential.training.config import Config
@@ -58,6 +59,6 @@ def say_end(console: Console, best: Path, test: list[Frame], output: Path) -> No
     console.print(f"best epoch {metadata['training']['epoch']}: {best}", highlight=False)
     if test:
         result = evaluate_frames(model, metadata["config"], test)
-        (output / "test.json").write_text(json.dumps([figure._asdict() for figure in result.figures], indent=2))
+        write_file(output / "test.json", json.dumps([figure._asdict() for figure in result.figures], indent=2))
         keep_test_errors(best, result.figures, len(test))
         console.print(error_table(result.figures, f"{len(test)} test frames"))

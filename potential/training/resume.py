@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.frames import fingerprint
@@ -45,9 +46,26 @@ def without_folders(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) else value
 
 
+def read_last(last: Path) -> dict[str, Any]:
+    """What last.ckpt holds; where it cannot be read, ConfigError says what there is to go on with."""
+    try:
+        return read_checkpoint(last)
+    except ValueError as error:
+        raise ConfigError(f"{error}; {left(last.with_name('best.ckpt'))}") from error
+
+
+def left(best: Path) -> str:
+    """What can be done without last.ckpt: a new training from best.ckpt, if that is whole."""
+    try:
+        epoch = load_checkpoint(best).metadata["training"]["epoch"]
+    except (ValueError, OSError):
+        return "start the training again in another --output"
+    return f"{best} (epoch {epoch}) is whole: use it, or begin another --output with --set start_from={best.absolute()}"
+
+
 def check_same_training(last: Path, current: dict[str, Any], console: Console) -> int:
     """Refuse to resume a training with other data or settings; gives back the number of epochs done."""
-    content = read_checkpoint(last)
+    content = read_last(last)
     before = content[KEY]["training"]
     if before["data"] != current["data"]:
         raise ConfigError(f"{last}: was trained on other frames than these; start a new training in another --output")
@@ -66,7 +84,7 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
 def check_budget(output: Path, max_time: str) -> None:
     """Refuse `--max-time`, a whole budget, for what is in a folder if that (or a member of a committee) began with epochs or steps."""
     for last in (output / "last.ckpt", *sorted(output.glob("seed*/last.ckpt"))):
-        settings = read_checkpoint(last)[KEY]["training"]["settings"] if last.exists() else {}
+        settings = read_last(last)[KEY]["training"]["settings"] if last.exists() else {}
         for key in ("max_epochs", "max_steps"):
             if settings.get(key) is not None:
                 raise ConfigError(
@@ -85,7 +103,7 @@ def write_result(output: Path, config: Config, steps: int, seconds: float) -> No
     """result.json: the training has ended, with which budget, after how much, and with which validation errors."""
     training = load_checkpoint(output / "best.ckpt").metadata["training"]
     content = {"budget": budget(config), "steps": steps, "seconds": seconds, "best_epoch": training["epoch"]}
-    (output / RESULT).write_text(json.dumps({**content, "validation": training["validation"]}, indent=2))
+    write_file(output / RESULT, json.dumps({**content, "validation": training["validation"]}, indent=2))
 
 
 def budget(config: Config) -> dict[str, Any]:
@@ -95,5 +113,7 @@ def budget(config: Config) -> dict[str, Any]:
 
 def has_ended(output: Path, config: Config) -> bool:
     """Whether the training in a folder has ended with the budget of this config."""
-    path = output / RESULT
-    return path.is_file() and json.loads(path.read_text())["budget"] == budget(config)
+    try:
+        return bool(json.loads((output / RESULT).read_text())["budget"] == budget(config))
+    except (OSError, ValueError, LookupError, TypeError):  # none, or a damaged one: resuming a training that has ended costs nothing
+        return False

@@ -21,9 +21,11 @@ from torch.utils.data import DataLoader
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.harmonic.model import HarmonicSpinConv
+from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
 from spinconv.potential.training.checkpoint import load_checkpoint
+from spinconv.potential.training.checkpoint_io import SealedCheckpoints
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
@@ -114,7 +116,7 @@ def check_folder(output: Path, resume: bool) -> None:
 def open_folder(output: Path, config: Config) -> None:
     """The folder of a training that begins or goes on: with its config, and no result of an earlier end."""
     output.mkdir(parents=True, exist_ok=True)
-    (output / "config.yaml").write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    write_file(output / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     (output / RESULT).unlink(missing_ok=True)
 
 
@@ -140,6 +142,7 @@ def lightning_trainer(config: Config, epochs: int, callbacks: list[Callback]) ->
         max_epochs=epochs,
         gradient_clip_val=config.gradient_clip,
         callbacks=callbacks,
+        plugins=[SealedCheckpoints()],
         logger=False,
         enable_checkpointing=True,
         enable_progress_bar=False,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import ase.io
 import pytest
-import torch
 from structures import ethanol
 from typer.testing import CliRunner
 
@@ -22,6 +21,7 @@ from spinconv.export.commands.export import sources
 from spinconv.export.engines import installed_engines
 from spinconv.export.reader import read_model
 from spinconv.potential import ModelConfig
+from spinconv.potential.training.checkpoint import read_checkpoint, write_checkpoint
 
 CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1)
 
@@ -117,9 +117,9 @@ def test_export_of_a_checkpoint_and_check_against_another_checkpoint(tmp_path: P
     done = spinconv("export", SHIPPED_CHECKPOINT, "-o", tmp_path / "model.pt", "--dtype", "float64")
     assert done.returncode == 0, done.stdout + done.stderr
     assert spinconv("check", tmp_path / "model.pt", "--checkpoint", SHIPPED_CHECKPOINT).returncode == 0
-    content = torch.load(SHIPPED_CHECKPOINT, weights_only=True)
+    content = read_checkpoint(SHIPPED_CHECKPOINT)
     next(iter(content["spinconv"]["weights"].values())).add_(1e-3)
-    torch.save(content, tmp_path / "other.ckpt")
+    write_checkpoint(tmp_path / "other.ckpt", content)
     done = spinconv("check", tmp_path / "model.pt", "--checkpoint", tmp_path / "other.ckpt")
     assert done.returncode == 1
     assert "DIFFERS" in done.stdout
