@@ -258,7 +258,7 @@ def main(
         path = model or Path(folder) / "model.pt"
         if model is None:
             config = ModelConfig(elements=(1, 6, 8, 29))
-            export_model(HarmonicSpinConv(config, [0.0] * 4, 1.0, 50.0), config, path)
+            export_model(HarmonicSpinConv(config, [0.0] * 4, 1.0, 50.0), path)
         metadata = read_model(path).metadata
         config = ModelConfig.from_dict(metadata["model"])
         eager = HarmonicSpinConv(config, [0.0] * len(config.elements), 1.0, metadata["average_neighbors"])

@@ -1,5 +1,6 @@
 """Proves that a model file computes the same everywhere: eager, scripted, saved and loaded, and in each engine."""
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, i
 from spinconv.export.extrapolation import allow_extrapolation
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, ExportedModel
 from spinconv.export.plain_torch import plain_torch
-from spinconv.export.reader import eager_model, read_model
+from spinconv.export.reader import read_model
+from spinconv.export.torchscript import load_own_torchscript
 from spinconv.export.writer import DTYPES
-from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph, energy_and_forces
+from spinconv.potential import HarmonicSpinConv, build_graph, energy_and_forces
 
 Model = HarmonicSpinConv | torch.jit.ScriptModule
 
@@ -119,7 +121,7 @@ def _row(name: str, side: str, atoms: ase.Atoms, evaluate: Callable[[], EngineRe
 def eager_difference(model: str | os.PathLike[str], eager: HarmonicSpinConv) -> float:
     """Largest energy difference (eV/atom) of a file just written from the model it was made of, in float64."""
     file = read_model(model, "float64")
-    exact = _in_float64(eager, ModelConfig.from_dict(file.metadata["model"]))
+    exact = copy.deepcopy(eager).to(torch.float64)
     return max(
         _difference(name, "", atoms, _of_module(exact, atoms, torch.float64), _of_module(file.module, atoms, torch.float64)).energy
         for name, atoms in own_structures(file.metadata["elements"]).atoms.items()
@@ -131,29 +133,19 @@ def _ways_in_python(
 ) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
     """Eager and scripted, from the checkpoint if there is one, else from the weights in the file."""
     if checkpoint is None:
-        file = read_model(model, "float64")
-        config = ModelConfig.from_dict(file.metadata["model"])
-        eager = eager_model(file)
+        eager = read_model(model, "float64").module
     else:
         from spinconv.potential.training.checkpoint import load_checkpoint
 
-        trained, metadata = load_checkpoint(checkpoint)
-        config = ModelConfig.from_dict(metadata["config"])
-        eager = _in_float64(trained, config)
-    scripted = torch.jit.script(ExportedModel(eager, config, dtype))
+        eager = load_checkpoint(checkpoint).model.to(torch.float64)
+    scripted = torch.jit.script(ExportedModel(eager))
     precision = DTYPES[dtype]
-    hosted = torch.jit.load(str(model)).to(precision)
+    hosted = load_own_torchscript(model).to(precision)
     return {
         "eager": lambda path, atoms, dtype: _of_module(eager.to(precision), atoms, precision),
         "scripted": lambda path, atoms, dtype: _of_module(scripted.to(precision), atoms, precision),
         "forward": lambda path, atoms, dtype: _of_forward(hosted, atoms),
     }
-
-
-def _in_float64(model: HarmonicSpinConv, config: ModelConfig) -> HarmonicSpinConv:
-    exact = HarmonicSpinConv(config, model.reference_energies, model.scale, model.average_neighbors).to(torch.float64)
-    exact.load_state_dict(model.state_dict())
-    return exact.eval()
 
 
 def _of_module(module: Model, atoms: ase.Atoms, precision: torch.dtype) -> EngineResult:

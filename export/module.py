@@ -73,7 +73,10 @@ class ExportedModel(nn.Module):
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Learned numbers and constants by name, as the equations want them."""
-        w = {"constants.reference_energies": torch.tensor(self.reference_energies, dtype=torch.float64, device=self.values.device)}
+        reference = torch.zeros(len(self.reference_energies), dtype=torch.float64, device=self.values.device)
+        for n in range(len(self.reference_energies)):  # in TorchScript, torch.tensor of a list rounds to single precision
+            reference[n] = self.reference_energies[n]
+        w = {"constants.reference_energies": reference}
         begin = 0
         for n in range(len(self.names)):
             end = begin + product(self.shapes[n])

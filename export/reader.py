@@ -8,8 +8,8 @@ import torch
 from ase.data import atomic_numbers
 
 from spinconv.export.container import Container, read_container
-from spinconv.export.metadata import Metadata
 from spinconv.export.memory import keep_freed_memory
+from spinconv.export.metadata import Metadata
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES, KIND
 from spinconv.potential import HarmonicSpinConv, ModelConfig

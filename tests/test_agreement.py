@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from structures import ethanol, rattled_fcc, slab_with_adsorbate, tiny_cell, triclinic, water_box, with_calculator
 
-from models import ELEMENTS, SHIPPED_MODEL, random_model
+from models import SHIPPED_MODEL, random_model
 from spinconv.export import SpinConvCalculator, export_model
 from spinconv.export.engines import EngineUnavailable, installed_engines
-from spinconv.potential import ModelConfig
 
 MOLECULAR = {"ethanol": ethanol, "water box": water_box, "triclinic": triclinic}
 METALLIC = {"rattled fcc": rattled_fcc, "tiny cell": tiny_cell, "slab with adsorbate": slab_with_adsorbate}
@@ -23,7 +22,7 @@ CASES += [("shipped", name, make) for name, make in MOLECULAR.items() if SHIPPED
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(random_model(weights_times=2.0), ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2), path)
+    export_model(random_model(weights_times=2.0), path)
     return {"random": path, "shipped": SHIPPED_MODEL}
 
 

@@ -13,7 +13,6 @@ import torch
 
 from models import SHIPPED_MODEL, trained_model
 from spinconv.export import export_model
-from spinconv.potential import ModelConfig
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "lammps"
@@ -81,7 +80,7 @@ def test_committee(tmp_path: Path) -> None:
             for parameter in model.parameters():
                 parameter *= 1 + 0.01 * torch.randn_like(parameter)
         models.append(tmp_path / f"{seed}.pt")
-        export_model(model, ModelConfig((1, 6, 8), n_blocks=2), models[-1])
+        export_model(model, models[-1])
     options = ("--steps", 100, "--low", 0.01, "--high", 20, "--output", tmp_path / "out")
     said = run_script(EXAMPLES / "committee" / "committee.py", *models, *options, folder=tmp_path)
     assert said.startswith("11 frames, ")

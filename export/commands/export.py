@@ -24,7 +24,6 @@ def export(
     """Write the one file that LAMMPS, OpenMM and ASE read."""
     from spinconv.export.check import eager_difference
     from spinconv.export.writer import export_model
-    from spinconv.potential import ModelConfig
     from spinconv.potential.safe_write import in_a_sentence
     from spinconv.potential.training.checkpoint import load_checkpoint
 
@@ -33,9 +32,8 @@ def export(
             with in_a_sentence(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             model, metadata = load_checkpoint(source)
-            config = ModelConfig.from_dict(metadata["config"])
             known = {"training": metadata["training"], "coverage": metadata["coverage"]}
-            export_model(model, config, target, dtype=dtype, name=name, licence=licence, **known)
+            export_model(model, target, dtype=dtype, name=name, licence=licence, **known)
             difference = eager_difference(target, model)
             console.print(
                 f"{escape(str(target))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False

@@ -4,8 +4,8 @@ The paper's energy-centric network (arXiv:2106.09575) with spherical harmonics i
 the page; the functions that it calls are the stages that engines call one by one, because atoms on other processes have a say in between.
 
 Everything is a function of tensors, of `w`, the weights and constants of a model by name (model.py says which), and of `s`, its numbers:
-`cutoff` (Å), `scale` (eV) and `average_neighbors`. Indices and shapes: e edges, j the atom that sends, i the atom that receives, C channels,
-l and m of a harmonic in one index l^2 + l + m.
+`cutoff` (Å), `n_blocks`, `scale` (eV) and `average_neighbors`. Indices and shapes: e edges, j the atom that sends, i the atom that
+receives, C channels, l and m of a harmonic in one index l^2 + l + m.
 
 This page is TorchScript as well: from the line of dashes on, its text is compiled into the C++ reader (export/src/equations.cpp), so
 that Python and the engines compute by the same words. There, `silu` is torch's, and nothing else of Python exists.

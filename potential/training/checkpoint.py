@@ -16,7 +16,7 @@ from spinconv.potential.sealed import open_sealed, read_bounded, seal
 from spinconv.potential.training.checkpoint_checks import check_content, check_members
 from spinconv.potential.training.metrics import ErrorFigure
 
-FORMAT = 1
+FORMAT = 2
 KEY = "spinconv"
 NOTE = "checkpoint"
 MOST_BYTES = 2 * 1024**3

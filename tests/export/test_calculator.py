@@ -17,15 +17,14 @@ from scipy.spatial.transform import Rotation
 from structures import STRUCTURES, ethanol, rattled_fcc, slab_with_adsorbate, tiny_cell, triclinic, with_calculator
 from torch_states import TORCH_STATES
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import SpinConvCalculator, execution, export_model
-from spinconv.potential import ModelConfig
 
 
 @pytest.fixture(scope="module")
 def calculator(tmp_path_factory: pytest.TempPathFactory) -> SpinConvCalculator:
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(random_model(weights_times=2.0), ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2), path)
+    export_model(random_model(weights_times=2.0), path)
     return SpinConvCalculator(path, dtype="float64")
 
 
@@ -131,10 +130,9 @@ def test_a_calculator_pickled_with_a_relative_path_is_found_elsewhere(
 
 def test_a_pickled_calculator_refuses_another_model_in_the_place_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    config = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
-    export_model(random_model(weights_times=2.0), config, path)
+    export_model(random_model(weights_times=2.0), path)
     pickled = pickle.dumps(SpinConvCalculator(path))
-    export_model(random_model(weights_times=2.0, seed=5), config, path)
+    export_model(random_model(weights_times=2.0, seed=5), path)
     with pytest.raises(ValueError, match=r"`model` must be the file that the pickled calculator was made of, .* has other weights"):
         pickle.loads(pickled)
 
@@ -185,8 +183,7 @@ def test_precision_is_the_one_asked_for(calculator: SpinConvCalculator) -> None:
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("committee")
     for seed in range(3):
-        config = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
-        export_model(random_model(weights_times=2.0, seed=seed), config, folder / f"{seed}.pt", dtype="float64")
+        export_model(random_model(weights_times=2.0, seed=seed), folder / f"{seed}.pt", dtype="float64")
     return [folder / f"{seed}.pt" for seed in range(3)]
 
 
@@ -211,7 +208,7 @@ def test_one_model_has_no_deviation(files: list[Path]) -> None:
 
 
 def test_a_committee_of_two_precisions_computes_each_in_its_own(files: list[Path], tmp_path: Path) -> None:
-    export_model(random_model(weights_times=2.0), ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2), tmp_path / "single.pt")
+    export_model(random_model(weights_times=2.0), tmp_path / "single.pt")
     committee = SpinConvCalculator([files[0], tmp_path / "single.pt"])
     assert [file.dtype for file in committee.models] == [torch.float64, torch.float32]
     deviation = committee.get_property("force_deviation", ethanol())
@@ -219,7 +216,7 @@ def test_a_committee_of_two_precisions_computes_each_in_its_own(files: list[Path
 
 
 def test_a_committee_knows_the_elements_that_all_of_its_models_know(files: list[Path], tmp_path: Path) -> None:
-    export_model(random_model((1, 8)), ModelConfig(elements=(1, 8), channels=16, n_blocks=2), tmp_path / "water.pt")
+    export_model(random_model((1, 8)), tmp_path / "water.pt")
     with pytest.raises(ValueError, match="`atoms` must consist of the model's elements H, O, got C"):
         with_calculator(ethanol(), SpinConvCalculator([files[0], tmp_path / "water.pt"])).get_forces()
     with pytest.raises(ValueError, match="`model` must be a model file or several, got an empty list"):

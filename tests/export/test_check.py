@@ -12,12 +12,11 @@ from click.testing import Result
 from structures import ethanol
 from typer.testing import CliRunner
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import SpinConvCalculator, export_model
 from spinconv.export.check_structures import read_structures, spread
 from spinconv.export.cli import app
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate
-from spinconv.potential import ModelConfig
 
 Check = Callable[..., Result]
 
@@ -25,7 +24,7 @@ Check = Callable[..., Result]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(random_model(n_blocks=1), ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1), path)
+    export_model(random_model(n_blocks=1), path)
     return path
 
 

@@ -34,7 +34,7 @@ def spinconv(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(random_model(n_blocks=1), CONFIG, path, licence="MIT")
+    export_model(random_model(n_blocks=1), path, licence="MIT")
     return path
 
 
@@ -65,7 +65,7 @@ def test_check_of_a_good_file_passes(model: Path, tmp_path: Path) -> None:
 def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "model.pt"
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(weights_times=2.0, **fields), ModelConfig(ELEMENTS, **fields), model)  # with forces that could differ
+    export_model(random_model(weights_times=2.0, **fields), model)  # with forces that could differ
     monkeypatch.setenv("COLUMNS", "200")  # a line a row
     done = spinconv("check", model, "--lammps", "--ranks", 4)
     assert done.returncode == 0, done.stdout
@@ -86,7 +86,7 @@ def test_check_on_mpi_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_check_of_all_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "model.pt"
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(weights_times=2.0, **fields), ModelConfig(ELEMENTS, **fields), model)
+    export_model(random_model(weights_times=2.0, **fields), model)
     monkeypatch.setenv("COLUMNS", "200")
     done = spinconv("check", model, "--all")
     assert done.returncode == 0, done.stdout
@@ -103,7 +103,7 @@ def test_check_of_all_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_check_of_all_engines_wants_openmm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tmp_path / "model.pt"
     fields = {"channels": 8, "n_blocks": 1}
-    export_model(random_model(**fields), ModelConfig(ELEMENTS, **fields), model)
+    export_model(random_model(**fields), model)
     engines = installed_engines()
     without = {"lammps": engines["lammps"]}
     monkeypatch.setattr("spinconv.export.engines.installed_engines", lambda: without)

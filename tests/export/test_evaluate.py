@@ -32,7 +32,7 @@ def files(tmp_path):
     torch.manual_seed(0)
     model = HarmonicSpinConv(CONFIG, [-13.0, -1030.0, -2040.0], 1.3, 12.0).double()
     torch.save({KEY: {**model_state(model, CONFIG, model.state_dict()), "training": {}}}, tmp_path / "best.ckpt")
-    export_model(model, CONFIG, tmp_path / "model.pt", dtype="float64")
+    export_model(model, tmp_path / "model.pt", dtype="float64")
     frames, signs = [], np.random.default_rng(0)
     for atoms in (ethanol(0), ethanol(1), water_box()):
         atoms.calc = SpinConvCalculator(tmp_path / "model.pt")

@@ -29,7 +29,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(path: Path, coverage: dict | None) -> Path:
-    export_model(random_model(weights_times=2.0), CONFIG, path, dtype="float64", coverage=coverage)
+    export_model(random_model(weights_times=2.0), path, dtype="float64", coverage=coverage)
     return path
 
 

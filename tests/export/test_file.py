@@ -21,7 +21,7 @@ CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.pt"
-    export_model(random_model(weights_times=2.0), CONFIG, path, training={"data": "random"}, licence="MIT")
+    export_model(random_model(weights_times=2.0), path, training={"data": "random"}, licence="MIT")
     return path
 
 
@@ -49,7 +49,7 @@ def test_stage_by_stage_is_the_whole(path: Path) -> None:
 
 def test_weights_of_single_precision_survive_to_the_last_bit(tmp_path: Path) -> None:
     model = random_model(dtype=torch.float32)
-    export_model(model, CONFIG, tmp_path / "model.pt")
+    export_model(model, tmp_path / "model.pt")
     for dtype in ("float32", "float64"):
         read = dict(read_model(tmp_path / "model.pt", dtype).module.named_parameters())
         for name, value in model.named_parameters():
@@ -73,7 +73,7 @@ def test_the_file_says_what_it_is(path: Path) -> None:
 
 
 def test_dtype_of_the_file_is_that_of_the_export(tmp_path: Path) -> None:
-    export_model(random_model(), CONFIG, tmp_path / "model.pt", dtype="float64")
+    export_model(random_model(), tmp_path / "model.pt", dtype="float64")
     assert read_model(tmp_path / "model.pt").dtype == torch.float64
 
 
@@ -128,14 +128,14 @@ def test_an_unknown_precision_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="`dtype` must be one of float32, float64, got 'half'"):
         read_model(path, "half")
     with pytest.raises(ValueError, match="`dtype` must be one of float32, float64, got 'half'"):
-        export_model(random_model(), CONFIG, tmp_path / "model.pt", dtype="half")
+        export_model(random_model(), tmp_path / "model.pt", dtype="half")
 
 
 def test_an_export_that_fails_leaves_the_old_file(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "model.pt"
     target.write_text("precious")
     with pytest.raises(RuntimeError):
-        export_model(random_model(lmax=2), CONFIG, target)  # weights of another model
+        export_model(random_model(lmax=2), target)  # weights of another model
     assert target.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
 

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 from ase.data import chemical_symbols
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import export_model
 from spinconv.export.engines import EngineUnavailable
 from spinconv.lammps_plugin.engine import box_of, open_lammps, place_atoms
-from spinconv.potential import ModelConfig
 
 WEIGHTS_TIMES = 2.0
 """Forces of some 0.1 eV/Å; at 3 they are a million times that, at 1 hardly anything depends on the geometry."""
@@ -34,7 +33,7 @@ def built() -> None:
 
 
 def write_model(path: Path, seed: int) -> Path:
-    export_model(random_model(weights_times=WEIGHTS_TIMES, seed=seed, **FIELDS), ModelConfig(ELEMENTS, **FIELDS), path, dtype="float64")
+    export_model(random_model(weights_times=WEIGHTS_TIMES, seed=seed, **FIELDS), path, dtype="float64")
     return path
 
 

@@ -10,7 +10,6 @@ from structures import water_box
 
 from models import SHIPPED_CHECKPOINT, SHIPPED_MODEL, random_model
 from spinconv.export import export_model
-from spinconv.potential import ModelConfig
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "lammps.md").read_text()
@@ -46,7 +45,7 @@ def test_example_runs(name: str, program: Any, tmp_path: Path) -> None:
     shutil.copy(ROOT / "examples" / "lammps" / "ethanol_nve" / "data.ethanol", tmp_path)
     for seed, letter in enumerate("abc"):
         fields = {"channels": 16, "n_blocks": 2}
-        export_model(random_model((1, 8), seed=seed, **fields), ModelConfig((1, 8), **fields), tmp_path / f"{letter}.pt")
+        export_model(random_model((1, 8), seed=seed, **fields), tmp_path / f"{letter}.pt")
     atoms = "\n".join(
         f"create_atoms {1 if z == 1 else 2} single {x!r} {y!r} {z_!r} units box"
         for z, (x, y, z_) in zip(water_box().numbers, water_box().get_positions(wrap=True).tolist(), strict=True)

@@ -10,10 +10,9 @@ import pytest
 from outside import covered_by, outside
 from structures import ethanol, triclinic, water_box
 
-from models import ELEMENTS, SHIPPED_MODEL, random_model
+from models import SHIPPED_MODEL, random_model
 from spinconv.export import export_model, read_model
 from spinconv.lammps_plugin.engine import box_of
-from spinconv.potential import ModelConfig
 
 FIELDS = {"channels": 16, "n_blocks": 2}
 SYMBOLS = ["H", "C", "O", "Cu"]
@@ -23,7 +22,7 @@ WORDS = "WARNING: pair_style spinconv at step "
 def write(path: Path, frames: list[ase.Atoms], seed: int = 0) -> Path:
     """A model that was trained on `frames`, it says."""
     coverage = covered_by(frames, SYMBOLS) if frames else None
-    export_model(random_model(seed=seed, **FIELDS), ModelConfig(ELEMENTS, **FIELDS), path, dtype="float64", coverage=coverage)
+    export_model(random_model(seed=seed, **FIELDS), path, dtype="float64", coverage=coverage)
     return path
 
 

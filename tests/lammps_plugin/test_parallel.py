@@ -11,10 +11,10 @@ import torch
 from ase.data import chemical_symbols
 from structures import ethanol, slab_with_adsorbate, tiny_cell, triclinic, water_box
 
-from models import ELEMENTS, SHIPPED_MODEL, random_model
+from models import SHIPPED_MODEL, random_model
 from spinconv.export import export_model
 from spinconv.lammps_plugin.engine import box_of
-from spinconv.potential import ModelConfig, harmonic
+from spinconv.potential import harmonic
 
 SAME = 1e-11  # relative to the largest: sums of some thousand numbers, each rounded at 1e-16, in another order
 TEN_DIGITS = 5e-11  # relative
@@ -138,7 +138,7 @@ def hard_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_gentle_model(path: Path, seed: int = 0) -> None:
     """Forces of some 0.05 eV/Å: water that starts at 300 K stays together."""
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(weights_times=1.5, seed=seed, **fields), ModelConfig(ELEMENTS, **fields), path, dtype="float64")
+    export_model(random_model(weights_times=1.5, seed=seed, **fields), path, dtype="float64")
 
 
 TILED = "comm_style tiled\nbalance 1.0 rcb"

@@ -7,11 +7,10 @@ import ase
 import numpy as np
 import pytest
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import export_model
 from spinconv.export.engines import EngineUnavailable
 from spinconv.openmm_plugin import load_library
-from spinconv.potential import ModelConfig
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
 WEIGHTS_TIMES = 2.1
@@ -29,7 +28,7 @@ def library() -> None:
 
 def write_model(path: Path, seed: int) -> Path:
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(weights_times=WEIGHTS_TIMES, seed=seed, **fields), ModelConfig(ELEMENTS, **fields), path, dtype="float64")
+    export_model(random_model(weights_times=WEIGHTS_TIMES, seed=seed, **fields), path, dtype="float64")
     return path
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from structures import ethanol
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import export_model
 from spinconv.export.bind import bind_model
 from spinconv.export.build import Build, minor, read_build
@@ -21,7 +21,6 @@ from spinconv.openmm_plugin import force
 from spinconv.openmm_plugin import library as library_module
 from spinconv.openmm_plugin.library import check_openmm, load_library
 from spinconv.openmm_plugin.python_force import python_force
-from spinconv.potential import ModelConfig
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
 app = pytest.importorskip("openmm.app")
@@ -134,7 +133,7 @@ def test_a_committee_of_nobody_and_one_with_a_stranger_are_refused(model_file: P
     with pytest.raises(ValueError, match="`model` must be a model file or several, got an empty list"):
         force([], [1])
     fields = {"channels": 8, "n_blocks": 1}
-    export_model(random_model((1, 6), **fields), ModelConfig((1, 6), **fields), tmp_path / "other.pt")
+    export_model(random_model((1, 6), **fields), tmp_path / "other.pt")
     with pytest.raises(ValueError, match=re.escape("elements that the model knows (H, C), got O for particle 1")):
         force([model_file, tmp_path / "other.pt"], [1, 8])
 
@@ -180,7 +179,7 @@ def test_a_result_that_is_no_number_names_the_particle(tmp_path: Path, mm: Simpl
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(torch.nan)
-    export_model(model, ModelConfig(ELEMENTS, channels=16, n_blocks=2), tmp_path / "nan.pt")
+    export_model(model, tmp_path / "nan.pt")
     atoms = ethanol()
     spinconv_force = force(tmp_path / "nan.pt", atoms.numbers[3:], particles=range(3, 9))
     context = mm.context(mm.system(atoms, spinconv_force), atoms)

@@ -13,11 +13,10 @@ import pytest
 from outside import covered_by
 from structures import ethanol, water_box
 
-from models import ELEMENTS, SHIPPED_MODEL, random_model
+from models import SHIPPED_MODEL, random_model
 from spinconv.export import ExtrapolationWarning, export_model, read_model
 from spinconv.openmm_plugin import force
 from spinconv.openmm_plugin.python_force import python_force
-from spinconv.potential import ModelConfig
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
 SYMBOLS = ["H", "C", "O", "Cu"]
@@ -28,7 +27,7 @@ DOORS = {"SpinConvForce": force, "PythonForce": python_force}
 def write(path: Path, frames: list[ase.Atoms]) -> Path:
     """A model that was trained on `frames`, it says."""
     coverage = covered_by(frames, SYMBOLS) if frames else None
-    export_model(random_model(**FIELDS), ModelConfig(ELEMENTS, **FIELDS), path, dtype="float64", coverage=coverage)
+    export_model(random_model(**FIELDS), path, dtype="float64", coverage=coverage)
     return path
 
 

@@ -1,0 +1,49 @@
+"""The TorchScript of a model file, for those of our own checks that run it: loaded only where its code is what this package writes."""
+
+import io
+import os
+import zipfile
+from collections.abc import Iterator
+
+import torch
+
+from spinconv.export.container import MOST_FILE, unpack
+from spinconv.export.module import ExportedModel, ExportedModelWithForces
+from spinconv.export.reader import network
+from spinconv.potential.sealed import read_bounded
+
+MOST_CODE = 10_000_000
+"""Bytes of all code in an archive, unpacked."""
+
+
+def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
+    """The scripted module in a model file; ValueError, before anything of it is run, where its code is not ours.
+
+    Loading TorchScript runs code of the archive. So the code, which is text, is compared with that of the same model as this package
+    writes it; an archive made by another version of torch may differ.
+    """
+    name = os.fspath(path)
+    data = read_bounded(path, MOST_FILE, "model file")
+    container = unpack(data, name)
+    bound = container.metadata.bound
+    kind = ExportedModelWithForces if bound is not None and bound.outputs_forces else ExportedModel
+    ours = io.BytesIO()
+    torch.jit.save(torch.jit.script(kind(network(container, name))), ours)
+    if dict(code(data)) != dict(code(ours.getvalue())):
+        made = container.metadata.versions.get("torch", "another")
+        raise ValueError(
+            f"the TorchScript in `{name}` is not the code that this spinconv writes with torch {torch.__version__} (it was made with torch "
+            f"{made}), and is not run; export it again"
+        )
+    module: torch.jit.ScriptModule = torch.jit.load(io.BytesIO(data), map_location="cpu")
+    return module
+
+
+def code(archive: bytes) -> Iterator[tuple[str, bytes]]:
+    """Names, without the archive's own folder, and texts of all members that may hold code."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as members:
+        infos = [info for info in members.infolist() if "/code/" in info.filename and info.filename.endswith(".py")]
+        if sum(info.file_size for info in infos) > MOST_CODE or len({info.filename for info in infos}) < len(infos):
+            raise ValueError(f"its code must be at most {MOST_CODE // 1_000_000} MB, each file once")
+        for info in infos:
+            yield info.filename.partition("/")[2], members.read(info)
