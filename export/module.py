@@ -74,8 +74,8 @@ class ExportedModel(nn.Module):
     def weights(self) -> dict[str, torch.Tensor]:
         """Learned numbers and constants by name, as the equations want them."""
         reference = torch.zeros(len(self.reference_energies), dtype=torch.float64, device=self.values.device)
-        for n in range(len(self.reference_energies)):  # in TorchScript, torch.tensor of a list rounds to single precision
-            reference[n] = self.reference_energies[n]
+        for n in range(len(self.reference_energies)):  # as elsewhere TorchScript rounds them to single precision
+            reference[n].fill_(self.reference_energies[n])
         w = {"constants.reference_energies": reference}
         begin = 0
         for n in range(len(self.names)):

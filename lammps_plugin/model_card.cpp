@@ -67,7 +67,7 @@ std::string model_card(const ModelInfo &info, const std::string &file)
   return fmt::format("SpinConv model {} from {}\n", name.empty() ? "without a name" : name, file) +
       line("kind", fmt::format("{}, cutoff {} A, elements {}, {} blocks, {} on {}", info.kind, info.cutoff, symbol_list(info.elements),
                                info.n_blocks, info.dtype, info.device)) +
-      line("E0", reference_energies(info, metadata)) + line("weights", text_at(metadata, "/weights_sha256")) + line("trained", training_set(metadata)) +
+      line("E0", reference_energies(info, metadata)) + line("weights", info.weights_sha256) + line("trained", training_set(metadata)) +
       line("errors", validation_errors(metadata)) + line("licence", text_at(metadata, "/licence")) +
       line("cite", text_at(metadata, "/citation"));
 }

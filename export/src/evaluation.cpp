@@ -1,4 +1,4 @@
-// The chain rule by hand over the stages of the file, which is what lets other processes have their say between them:
+// The chain rule by hand over the stages of a model, which is what lets other processes have their say between them:
 //
 //   forward   edges -> [moments -> from_ghosts -> block] x n_blocks -> sums -> from_ghosts -> readout        (block: spin and mix)
 //   backward  readout -> to_ghosts -> sums -> [block -> to_ghosts -> moments] x n_blocks -> edges
@@ -89,6 +89,9 @@ struct Adjoint {
   std::vector<Sum> geometry;   // and t, last
   Sum m;
 };
+
+/// What the first stage makes of the edges for all others, in this order; then come t and the first messages.
+enum Geometry : size_t { envelope, harmonics, wall, n_geometry };
 
 /// The energy, and the three components of its first moment about the receiving atom.
 constexpr int n_adjoints_with_centroid = 4;
@@ -224,16 +227,14 @@ class Evaluation {
 
   // ---- the stages
 
-  c10::IValue call(const char* method, std::vector<c10::IValue> arguments) const {
-    return stages_.module.get_method(method)(std::move(arguments));
-  }
+  c10::IValue call(const char* stage, std::vector<c10::IValue> arguments) const { return stages_.equations(stage, std::move(arguments)); }
 
   static Tensor leaf(const Tensor& tensor) { return tensor.detach().requires_grad_(at::GradMode::is_enabled()); }
 
   /// Leaves of the geometry and, for a block, t.
   Tensors leaves(const Chunk& chunk, bool with_t) const {
     Tensors inputs;
-    for (size_t n = 0; n < n_geometry() + (with_t ? 1 : 0); ++n) inputs.push_back(leaf(of(features_[n], chunk)));
+    for (size_t n = 0; n < n_geometry + (with_t ? 1 : 0); ++n) inputs.push_back(leaf(of(features_[n], chunk)));
     return inputs;
   }
 
@@ -241,28 +242,17 @@ class Evaluation {
     return whole.size(0) == chunk.n_edges ? whole : whole.narrow(0, chunk.first_edge, chunk.n_edges);
   }
 
-  c10::IValue geometry(const Tensors& inputs) const {
-    std::vector<c10::IValue> parts(inputs.begin(), inputs.begin() + n_geometry());
-    return c10::ivalue::Tuple::createNamed(std::move(parts), geometry_type_);
-  }
-
-  size_t n_geometry() const { return geometry_type_->elements().size(); }
-
   Stage edges(const Chunk& chunk) {
     Stage stage{{leaf(chunk.vectors)}, {}};
     const auto made = call("edges", {stage.inputs[0], chunk.numbers_j, chunk.numbers_i}).toTuple();
-    const auto parts = made->elements()[0].toTuple();
-    geometry_type_ = parts->type();
-    for (const auto& part : parts->elements()) stage.outputs.push_back(part.toTensor());
-    stage.outputs.push_back(made->elements()[1].toTensor());   // t
-    stage.outputs.push_back(made->elements()[2].toTensor());   // m
+    for (const auto& part : made->elements()) stage.outputs.push_back(part.toTensor());   // the geometry, t and m
     return stage;
   }
 
   Stage moments(int64_t k) {
     Stage stage{leaves(all_, false), {}};
     stage.inputs.push_back(leaf(m_[k]));
-    stage.outputs = {call("moments", {k, stage.inputs.back(), geometry(stage.inputs), i_, n_nodes()}).toTensor()};
+    stage.outputs = {call("moments", {k, stage.inputs.back(), stage.inputs[envelope], stage.inputs[harmonics], i_, n_nodes()}).toTensor()};
     return stage;
   }
 
@@ -271,7 +261,7 @@ class Evaluation {
     const auto t = stage.inputs.back(), m = leaf(of(m_[k], chunk)), received = leaf(moments_[k].narrow(0, chunk.first_sender, chunk.n_senders));
     stage.inputs.push_back(m);
     stage.inputs.push_back(received);
-    const auto h = call("spin", {k, received, geometry(stage.inputs), chunk.j});
+    const auto h = call("spin", {k, received, stage.inputs[harmonics], chunk.j});
     stage.outputs = {call("mix", {k, h, m, t, chunk.numbers_j, chunk.numbers_i}).toTensor()};
     return stage;
   }
@@ -279,7 +269,7 @@ class Evaluation {
   Stage sums() {
     Stage stage{leaves(all_, false), {}};
     stage.inputs.push_back(leaf(m_.back()));
-    stage.outputs = {call("sums", {stage.inputs.back(), geometry(stage.inputs), i_, n_nodes()}).toTensor()};
+    stage.outputs = {call("sums", {stage.inputs.back(), stage.inputs[envelope], stage.inputs[wall], i_, n_nodes()}).toTensor()};
     return stage;
   }
 
@@ -379,13 +369,13 @@ class Evaluation {
 
   void backward() {
     std::vector<Adjoint> adjoints(n_adjoints_);
-    for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry() + 1);
+    for (auto& adjoint : adjoints) adjoint.geometry.resize(n_geometry + 1);
     {
       const auto head = recall(all_are_kept(), [&] { return readout(); });
       const auto of_sums = with_ghosts(or_zeros(pull(head, {torch::ones_like(head.outputs[0])}, false)[0], sums_));
       const auto stage = recall(all_are_kept(), [&] { return sums(); });
       const auto gradients = pull(stage, {of_sums}, false);
-      add_to_geometry(adjoints[0], gradients, all_, n_geometry());
+      add_to_geometry(adjoints[0], gradients, all_, n_geometry);
       adjoints[0].m.add(gradients.back(), 0, graph_.n_edges);   // the first moments are about the receiver, which has the energy: zero
     }
     for (int64_t k = stages_.n_blocks - 1; k >= 0; --k) {
@@ -393,7 +383,7 @@ class Evaluation {
       const auto stage = recall(all_are_kept(), [&] { return moments(k); });
       for (int a = 0; a < n_adjoints_; ++a) {
         const auto gradients = pull(stage, {of_moments[a]}, a + 1 < n_adjoints_);
-        add_to_geometry(adjoints[a], gradients, all_, n_geometry());
+        add_to_geometry(adjoints[a], gradients, all_, n_geometry);
         adjoints[a].m.add(gradients.back(), 0, graph_.n_edges);
       }
       moments_.pop_back();
@@ -434,7 +424,7 @@ class Evaluation {
         of_chunks[a].push_back(or_zeros(gradients.back(), stage.inputs.back()));
         gradients.pop_back();
         const auto stays = [&](const Tensors& with_edge) {
-          add_to_geometry(adjoints[a], with_edge, chunk, n_geometry() + 1);
+          add_to_geometry(adjoints[a], with_edge, chunk, n_geometry + 1);
           of_earlier_m[a].add(with_edge.back(), chunk.first_edge, graph_.n_edges);
         };
         stays(gradients);
@@ -550,7 +540,6 @@ class Evaluation {
   Tensor senders_;                       // (n_senders,), atoms in the order of chunks; undefined: all atoms as they are numbered
   Tensor numbers_of_senders_;            // (n_senders,)
   Tensor j_, i_, vectors_;               // of all edges; j_ counts senders
-  c10::TupleTypePtr geometry_type_;
   Tensors features_;                     // of all edges: the geometry, then t
   Tensors m_;                            // of all edges: messages before the first block, after it, ...
   Tensors moments_;                      // of every block: (n_senders, ...)
@@ -565,12 +554,17 @@ void measure(Stages& stages) {
   at::NoGradGuard no_gradients;
   const auto none = torch::zeros({0}, torch::dtype(torch::kInt64).device(stages.device));
   const auto vectors = torch::zeros({0, 3}, torch::dtype(stages.dtype).device(stages.device));
-  const auto made = stages.module.get_method("edges")({vectors, none, none}).toTuple();
-  const auto geometry = made->elements()[0];
-  const auto m = made->elements()[2].toTensor();
+  const auto made = stages.equations("edges", {vectors, none, none}).toTuple();
+  const auto part = [&](size_t n) { return made->elements()[n].toTensor(); };
+  const auto m = part(n_geometry + 1);
   constexpr int64_t one_atom = 1;
-  stages.n_sums = stages.module.get_method("sums")({m, geometry, none, one_atom}).toTensor().numel();
-  stages.n_moments = stages.n_blocks == 0 ? 0 : stages.module.get_method("moments")({int64_t(0), m, geometry, none, one_atom}).toTensor().numel();
+  stages.n_sums = stages.equations("sums", {m, part(envelope), part(wall), none, one_atom}).toTensor().numel();
+  const auto moments = stages.equations("moments", {int64_t(0), m, part(envelope), part(harmonics), none, one_atom}).toTensor();
+  stages.n_moments = moments.numel();
+  for (int64_t k = 0; k < stages.n_blocks; ++k) {   // weights of other shapes fail here
+    const auto h = stages.equations("spin", {k, moments, part(harmonics), none});
+    stages.equations("mix", {k, h, m, part(n_geometry), none, none});
+  }
 }
 
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result) {

@@ -2,17 +2,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "equations.h"
+
 #include "spinconv/model.h"
 
 #include <torch/script.h>
 
-#include <vector>
-
 namespace spinconv {
 
-/// The stages of a file as functions, and the arithmetic they run in.
+/// The stages of a model as functions, and the arithmetic they run in.
 struct Stages {
-  torch::jit::Module module;
+  Equations equations;
   int64_t n_blocks = 0;
   int64_t n_moments = 0;   // numbers per atom that pass between processes: of moments, and of sums
   int64_t n_sums = 0;
@@ -20,7 +20,7 @@ struct Stages {
   c10::ScalarType dtype = torch::kFloat64;
 };
 
-/// Finds n_moments and n_sums of a file whose stages can be called.
+/// Finds n_moments and n_sums by calling the stages for no edges.
 void measure(Stages& stages);
 
 /// See Model::evaluate. A failure leaves no other process waiting: it is thrown after all exchanges were made.

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include "spinconv/model.h"
 
+#include "container.h"
 #include "evaluation.h"
+#include "metadata.h"
 #include "plain_torch.h"
 #include "python_lock.h"
 
@@ -17,10 +19,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <cstring>
-#include <fstream>
 #include <new>
 #include <sstream>
 #include <thread>
@@ -33,9 +31,7 @@
 namespace spinconv {
 namespace {
 
-constexpr int64_t readable_format = 1;
 constexpr int most_threads = 256;   // on a machine with fewer processors; threads that cannot be made end the process
-constexpr const char* metadata_name = "spinconv.json";
 
 /// What torch says at length, as one sentence. The reason stands in the first line of a plain error, and after a Python-like
 /// traceback ("... in the TorchScript interpreter") in the last.
@@ -128,94 +124,12 @@ void check_threads(int threads) {
 
 // ---- the file
 
-struct Archive {
-  torch::jit::Module module;
-  std::string metadata;
-};
-
-Archive load_archive(const std::string& bytes, const std::string& name) {
-  std::istringstream stream(bytes);
-  torch::jit::ExtraFilesMap extra{{metadata_name, ""}};
-  auto module = in_words(name + " is not a model.pt (`spinconv export` writes one)",
-                         [&] { return torch::jit::load(stream, torch::kCPU, extra); });
-  if (extra[metadata_name].empty()) {
-    throw Error(name + " is a TorchScript file but not one of spinconv (it has no " + metadata_name + "); `spinconv export` writes one");
-  }
-  return {std::move(module), std::move(extra[metadata_name])};
-}
-
-c10::IValue attribute(const Archive& archive, const std::string& name, const char* key) {
-  if (!archive.module.hasattr(key)) throw Error(name + " is damaged: it has no `" + key + "`; export it again");
-  return archive.module.attr(key);
-}
-
-/// A model that runs with another number of blocks or another cutoff than it has gives numbers all the same.
-void check_sizes(const Archive& archive, const std::string& name, const ModelInfo& info) {
-  if (!(info.cutoff > 0.0 && std::isfinite(info.cutoff))) {
-    throw Error(name + " is damaged: its `cutoff` must be positive (Å), got " + std::to_string(info.cutoff) + "; export it again");
-  }
-  if (!archive.module.hasattr("model")) return;   // nothing to compare with; what else it lacks is said later
-  const auto model = attribute(archive, name, "model").toModule();
-  const auto n_blocks = static_cast<int64_t>(model.attr("blocks").toModule().children().size());
-  const auto is_other = [&](const char* key, double value) { return model.hasattr(key) && model.attr(key).toScalar().toDouble() != value; };
-  if (info.n_blocks == n_blocks && !is_other("n_blocks", static_cast<double>(n_blocks)) && !is_other("cutoff", info.cutoff)) return;
-  throw Error(name + " is damaged: it says `n_blocks` " + std::to_string(info.n_blocks) + " and `cutoff` " + std::to_string(info.cutoff) +
-              ", its network has others; export it again");
-}
-
-ModelInfo read_info(const Archive& archive, const std::string& name) {
-  ModelInfo info;
-  info.metadata = archive.metadata;
-  info.format_version = attribute(archive, name, "format_version").toInt();
-  if (info.format_version != readable_format) {
-    throw Error(name + " was written for format " + std::to_string(info.format_version) + ", this spinconv reads format " +
-                std::to_string(readable_format) + "; export it again with this spinconv");
-  }
-  info.kind = attribute(archive, name, "kind").toStringRef();
-  if (info.kind != "harmonic") throw Error(name + " holds a model of kind `" + info.kind + "`, this spinconv runs `harmonic`");
-  info.cutoff = attribute(archive, name, "cutoff").toDouble();
-  info.elements = attribute(archive, name, "elements").toIntVector();
-  info.conservative = attribute(archive, name, "conservative").toBool();
-  info.n_blocks = attribute(archive, name, "n_blocks").toInt();
-  info.dtype = attribute(archive, name, "dtype").toStringRef();
-  check_sizes(archive, name, info);
-  return info;
-}
-
-/// What newer files say; older ones lack the attributes.
-void read_coverage(const Archive& archive, const std::string& name, ModelInfo& info) {
-  if (!archive.module.hasattr("shortest_distances")) return;
-  info.shortest_distances = attribute(archive, name, "shortest_distances").toDoubleVector();
-  info.neighbor_range = attribute(archive, name, "neighbor_range").toIntVector();
-  const size_t n = info.elements.size();
-  const bool says_nothing = info.shortest_distances.empty() && info.neighbor_range.empty();
-  if (says_nothing || (info.shortest_distances.size() == n * n && info.neighbor_range.size() == 2 * n)) return;
-  throw Error(name + " is damaged: it must have a shortest distance for each of its " + std::to_string(n * n) + " pairs of elements, got " +
-              std::to_string(info.shortest_distances.size()) + "; export it again");
-}
-
-void check_methods(const torch::jit::Module& module, const std::string& name) {
-  for (const char* method : {"edges", "moments", "spin", "mix", "sums", "readout"}) {
-    if (!module.find_method(method)) throw Error(name + " is damaged: it has no method `" + method + "`; export it again");
-  }
-}
-
 void check_is_conservative(const ModelInfo& info, const Options& options, const std::string& name) {
   if (info.conservative) return;
   if (!options.allow_nonconservative) {
     throw Error("the forces of " + name + " are not the gradient of its energy, which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that");
   }
   throw Error("the forces of " + name + " are not the gradient of its energy; this version of spinconv runs only models whose are");
-}
-
-/// Weights to the device and, where they are real numbers, to the working precision. jit::Module::to would cast integers too.
-void move_weights(torch::jit::Module& module, c10::Device device, c10::ScalarType dtype) {
-  const auto move = [&](torch::Tensor tensor) {
-    if (tensor.requires_grad()) tensor.requires_grad_(false);
-    tensor.set_data(tensor.to(device, tensor.is_floating_point() ? dtype : tensor.scalar_type()));
-  };
-  for (const auto& parameter : module.parameters()) move(parameter);
-  for (const auto& buffer : module.buffers()) move(buffer);
 }
 
 /// Tells glibc to keep large freed blocks in the process: mapped anew at every step, they cost more than the model (docs/performance.md).
@@ -241,16 +155,15 @@ struct Model::Implementation {
     check_threads(threads);
     stages.device = parse_device(options.device, options.process_on_node);
     if (!options.dtype.empty()) stages.dtype = parse_dtype(options.dtype);
-    auto archive = load_archive(bytes, name);
+    const auto container = open_container(bytes, name);
     in_words(name + " is damaged", [&] {
-      info = read_info(archive, name);
-      read_coverage(archive, name, info);
+      const auto metadata = read_metadata(container.metadata);
+      info = metadata.info;
+      info.metadata = container.text;
+      info.weights_sha256 = container.weights_sha256();
       check_is_conservative(info, options, name);
-      check_methods(archive.module, name);
       if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);
-      stages.module = std::move(archive.module);
-      stages.module.eval();
-      move_weights(stages.module, stages.device, stages.dtype);
+      stages.equations = Equations(metadata, container.tensors, stages.device, stages.dtype);
       stages.n_blocks = info.n_blocks;
       measure(stages);
     });
@@ -301,17 +214,6 @@ std::string size_of(const Graph& graph, const Request& request) {
 }
 
 }  // namespace
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  // A directory opens, and only reading fails; peek finds out, and finds an empty file too.
-  if (!file) throw Error("cannot open model file " + path + ": " + std::strerror(errno));
-  if (file.peek() == std::ifstream::traits_type::eof()) throw Error("model file " + path + " is empty or a folder");
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  if (!file || !bytes) throw Error("cannot read model file " + path);
-  return bytes.str();
-}
 
 Model::Model(const std::string& path, const Options& options) : Model(from_bytes(read_file(path), options, path)) {}
 

@@ -186,7 +186,7 @@ def pooled_polynomial(w: dict[str, Tensor], weight: Tensor, moments: Tensor) -> 
     return torch.matmul(fit, pooled).view(fit.shape[0], n, width).transpose(0, 1)
 
 
-# ---- the stages
+# ---- the stages, which all take w and s first
 
 
 def pairs(w: dict[str, Tensor], numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ def moments(w: dict[str, Tensor], s: dict[str, float], k: int, m: Tensor, u: Ten
     return sums.index_add(0, atom, parts) * s["average_neighbors"] ** -0.5
 
 
-def spin(w: dict[str, Tensor], k: int, moments: Tensor, y: Tensor, j: Tensor) -> Tensor:
+def spin(w: dict[str, Tensor], s: dict[str, float], k: int, moments: Tensor, y: Tensor, j: Tensor) -> Tensor:
     """The spin convolution over the neighbourhood of the atom that sends, seen along the edge: silu(bias + sum_LM Y_LM(n) P_LM(j)), [e, C].
 
     Only products of what belongs to an edge with what belongs to its atom: the cost of an edge does not depend on its neighbours.
@@ -236,7 +236,7 @@ def spin(w: dict[str, Tensor], k: int, moments: Tensor, y: Tensor, j: Tensor) ->
     return silu(seen.view(-1, seen.shape[2]).index_select(0, place) + w[name + ".bias"])
 
 
-def mix(w: dict[str, Tensor], k: int, h: Tensor, m: Tensor, t: Tensor, numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
+def mix(w: dict[str, Tensor], s: dict[str, float], k: int, h: Tensor, m: Tensor, t: Tensor, numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
     """The messages after block k: m + what the block adds; the first block has no residual, [e, C]."""
     name = "blocks." + str(k)
     pair = pairs(w, numbers_j, numbers_i)
@@ -262,7 +262,7 @@ def readout(w: dict[str, Tensor], s: dict[str, float], sums: Tensor, numbers: Te
     width = sums.shape[1] - 1
     alone = embedding_block(w, "energy", torch.zeros(reference.shape[0], width, dtype=sums.dtype, device=sums.device), each)
     learned = (embedding_block(w, "energy", sums[:, :width], element) - alone[element]).squeeze(1)
-    return reference[element] + s["scale"] * learned.to(torch.float64) + sums[:, width].to(torch.float64)
+    return reference[element] + s["scale"] * learned.double() + sums[:, width].double()
 
 
 def energies(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor) -> Tensor:
@@ -277,5 +277,5 @@ def energies(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_in
     u, y, repulsion, t, m = edges(w, s, vectors, numbers_j, numbers_i)
     for k in range(int(s["n_blocks"])):
         a = moments(w, s, k, m, u, y, i, n_atoms)
-        m = mix(w, k, spin(w, k, a, y, j), m, t, numbers_j, numbers_i)
+        m = mix(w, s, k, spin(w, s, k, a, y, j), m, t, numbers_j, numbers_i)
     return readout(w, s, sums(w, s, m, u, repulsion, i, n_atoms), numbers)

@@ -29,6 +29,7 @@ struct ModelInfo {
   std::string dtype;               // what it computes in: "float32" or "float64"
   std::string device;              // where: "cpu" or "cuda:<index>"
   std::string metadata;            // spinconv.json, whole
+  std::string weights_sha256;      // equal for equal weights, whatever else two files say
   // Of the training frames, rows in the order of `elements`; empty where the file does not say. See spinconv/extrapolation.h.
   std::vector<double> shortest_distances;   // [n_elements][n_elements], Å; infinite: this pair was never within the cutoff
   std::vector<int64_t> neighbor_range;      // [n_elements][2]: least and most neighbours within the cutoff
