@@ -26,7 +26,7 @@ END_OF_ARCHIVE = b"PK\x05\x06"
 END_SIZE = 22
 """Bytes of the last record of a zip archive, the comment's length its last two."""
 N_DIGITS = 64
-LAYOUT = re.compile(rb"spinconv (\d{1,9}) (?:([!-~][ -~]{0,%d}) )?sha256:([0-9a-f]{%d})\n\Z" % (MOST_NOTE - 1, N_DIGITS))
+LAYOUT = re.compile(rb"(?<![ -~])spinconv (\d{1,9}) (?:([!-~][ -~]{0,%d}) )?sha256:([0-9a-f]{%d})\n\Z" % (MOST_NOTE - 1, N_DIGITS))
 LONGEST = len("spinconv 123456789  sha256:\n") + MOST_NOTE + N_DIGITS
 
 
