@@ -40,7 +40,7 @@ SETTINGS = {
     "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_bases": 2, "n_radial": 8},
     "loss": {"type": "mse"},
     "optimizer": {"learning_rate": 0.01},
-    "schedule": {"type": "cosine", "warmup_steps": 0},
+    "schedule": {"type": "cosine", "warmup_steps": 0, "final_fraction": 0.01},
     "batch_size": 4,
     "max_epochs": 4,
     "ema_decay": 0.9,
