@@ -28,7 +28,8 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     A linear map is called `weight` (or `..._weight`) and has two dimensions or more, as in torch. Biases are vectors, and so are the rows
     of tables that are looked up by element or pair, whatever their shape; such a table goes by another name.
     """
-    maps, others = [], []
+    maps: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (maps if name.endswith("weight") and parameter.dim() > 1 else others).append(parameter)
     return [{"params": params, "matrices": matrices} for params, matrices in ((maps, True), (others, False)) if params]

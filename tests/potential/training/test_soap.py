@@ -35,7 +35,7 @@ def signed_permutation(n: int) -> torch.Tensor:
 
 
 def test_in_a_converged_basis_it_is_adam_in_the_eigenbasis_of_a_kronecker_hessian():
-    """Of tr(W^T A W B) / 2: the gradient at W is A W B, and A and B have the eigenvectors of the factors, if W has every direction alike."""
+    """Of tr(W^T A W B) / 2: its gradient is A W B, and the factors have the eigenvectors of A and B where W has all directions alike."""
     n = 6
     u, v = random_orthogonal(n), random_orthogonal(n)
     a, b = 2.0 ** -torch.arange(n), 3.0 ** -torch.arange(n)  # eigenvalues; their squares lie far enough apart to keep their order
