@@ -4,8 +4,8 @@
     python benchmarks/training_step.py --system water
     python benchmarks/training_step.py --other FOLDER          this version beside the one whose package lies in FOLDER/spinconv
 
-Times are medians of rounds that take turns, so that a busy machine slows both alike; a ratio is the median of the rounds' ratios. Weights
-and labels are random: the time does not depend on them. The optimizer's time is a mean over 40 steps, in which a basis is turned four times.
+Times are medians of rounds that take turns, so that a busy machine slows both alike; a ratio is the median of the rounds' ratios. The
+optimizer's time is a mean over 40 steps, in which a basis is turned four times. Weights and labels are random: no time depends on them.
 """
 
 import importlib

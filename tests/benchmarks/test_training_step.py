@@ -31,4 +31,5 @@ def test_every_stage_is_timed(tmp_path: Path) -> None:
 def test_an_unknown_system_is_a_sentence() -> None:
     done = training_step("--system", "steam")
     assert done.returncode == 2
-    assert "must be one of ethanol, water, small water, got 'steam'" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.replace("│", " ").split())  # typer's box
+    assert "`--system` must be one of ethanol, water, small water, got 'steam'" in said
