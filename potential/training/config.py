@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.training.config_errors import sentence
-from spinconv.potential.training.config_rows import keys_of
+from spinconv.potential.training.config_rows import default_words, keys_of
 
 
 class ConfigError(ValueError):
@@ -141,11 +141,71 @@ class Loss(Section):
         return self
 
 
+RECIPES: dict[str, dict[str, Any]] = {  # what an optimizer's settings are when not given; it has no others
+    "soap": {
+        "learning_rate": 8e-3,
+        "beta1": 0.9,
+        "beta2": 0.95,
+        "factor_decay": 0.95,
+        "refresh_steps": 10,
+        "largest_matrix": 200,
+    },
+    "adam": {"learning_rate": 5e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "amsgrad": True},
+    "adamw": {"learning_rate": 5e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "amsgrad": True},
+}
+
+
+def by_type(key: str) -> str:
+    """The values that a setting has when it is not given, for a sentence."""
+    values: dict[str, list[str]] = {}
+    for kind, recipe in RECIPES.items():
+        if key in recipe:
+            values.setdefault(default_words(recipe[key]), []).append(kind)
+    return "; ".join(f"{value} ({', '.join(kinds)})" for value, kinds in values.items())
+
+
 class Optimizer(Section):
-    type: Literal["adam", "adamw"] = Field("adam", description="Adam, or Adam with decoupled weight decay.")
-    learning_rate: float = Field(5e-3, gt=0, description="Highest learning rate.")
-    weight_decay: float = Field(0.0, ge=0, description="Pull of the weights to zero.")
-    amsgrad: bool = Field(True, description="Keep the largest second moment seen: steadier late in a training.")
+    type: Literal["soap", "adam", "adamw"] = Field(
+        "soap", description="SOAP, Adam in the eigenbasis of the gradients; Adam; or Adam with decoupled weight decay."
+    )
+    learning_rate: float | None = Field(None, gt=0, description=f"Highest learning rate: {by_type('learning_rate')}.")
+    beta1: float | None = Field(None, ge=0, lt=1, description=f"Decay of the mean of gradients: {by_type('beta1')}.")
+    beta2: float | None = Field(None, ge=0, lt=1, description=f"Decay of the mean of their squares: {by_type('beta2')}.")
+    factor_decay: float | None = Field(
+        None, ge=0, lt=1, description=f"Decay of the mean of their products, whose eigenvectors are the basis: {by_type('factor_decay')}."
+    )
+    refresh_steps: int | None = Field(None, ge=1, description=f"Steps between two turns of the basis: {by_type('refresh_steps')}.")
+    largest_matrix: int | None = Field(
+        None, ge=1, description=f"Rows or columns up to which a matrix of weights has a basis: {by_type('largest_matrix')}."
+    )
+    weight_decay: float | None = Field(None, ge=0, description=f"Pull of the weights to zero: {by_type('weight_decay')}.")
+    amsgrad: bool | None = Field(
+        None, description=f"Keep the largest second moment seen, steadier late in a training: {by_type('amsgrad')}."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def by_its_recipe(cls, value: Any) -> Any:
+        """What is not given is what its type's recipe says."""
+        if not isinstance(value, dict):
+            return value
+        given = {key: setting for key, setting in value.items() if setting is not None}
+        kind = given.get("type", "soap")
+        return {**(RECIPES.get(kind, {}) if isinstance(kind, str) else {}), **given}
+
+    @model_validator(mode="after")
+    def nothing_of_another(self) -> Optimizer:
+        """A setting that would do nothing is refused."""
+        for key in type(self).model_fields:
+            if key != "type" and key not in RECIPES[self.type] and getattr(self, key) is not None:
+                kinds = " or ".join(f"`type: {kind}`" for kind, recipe in RECIPES.items() if key in recipe)
+                raise ValueError(f"of `type: {self.type}` has no `{key}`: leave it out, or take {kinds}")
+        return self
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The settings of its type."""
+        return {key: getattr(self, key) for key in RECIPES[self.type]}
 
 
 class Schedule(Section):
@@ -154,9 +214,9 @@ class Schedule(Section):
         description="cosine falls over the whole training, exponential by `factor` each epoch, plateau by `factor` without progress.",
     )
     warmup_steps: int = Field(
-        200, ge=0, description="Steps over which the learning rate rises from zero, at most a tenth of the training (not for plateau)."
+        500, ge=0, description="Steps over which the learning rate rises from zero, at most a tenth of the training (not for plateau)."
     )
-    final_fraction: float = Field(0.01, ge=0, le=1, description="The learning rate falls no lower than this fraction of the highest.")
+    final_fraction: float = Field(0.003, ge=0, le=1, description="The learning rate falls no lower than this fraction of the highest.")
     factor: float = Field(0.5, gt=0, lt=1, description="Factor of exponential (each epoch) and plateau (each time).")
     patience: int = Field(20, ge=1, description="plateau: epochs without a better validation loss before the learning rate falls.")
 
@@ -181,7 +241,10 @@ class Config(Section):
     )
     epoch_steps: int | None = Field(None, ge=1, description="Steps between validations; one pass over the frames when not given.")
     ema_decay: float = Field(
-        0.9995, ge=0, lt=1, description="Decay of the running average of the weights that is validated and saved; 0: none."
+        0.999,
+        ge=0,
+        lt=1,
+        description="Decay of the running average of the weights that is validated and saved; 0: none. 0.9995 from some 50,000 steps on.",
     )
     gradient_clip: float | None = Field(10.0, gt=0, description="Largest norm of the gradient of all weights.")
     early_stopping: int | None = Field(None, ge=1, description="Stop after so many epochs without a better validation loss.")
@@ -197,6 +260,15 @@ class Config(Section):
     def has_an_end(self) -> Config:
         if self.max_epochs is None and self.max_steps is None and self.max_time is None:
             raise ValueError("needs `max_epochs`, `max_steps` or `max_time`")
+        return self
+
+    @model_validator(mode="after")
+    def judged_at_its_end(self) -> Config:
+        if self.optimizer.type == "soap" and self.schedule.type == "plateau":
+            raise ValueError(
+                "`schedule.type: plateau` judges a training half-way, where the averaged weights of `optimizer.type: soap` are poor "
+                "and say nothing of the end: take `schedule.type: cosine`, or `optimizer.type: adam`"
+            )
         return self
 
 

@@ -1,4 +1,4 @@
-"""What to know of one's frames before an hour is spent on them: sentences for the log, not errors."""
+"""What to know of one's frames and settings before an hour is spent on them: sentences for the log, not errors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ase.units import GPa, Hartree
 from rich.console import Console
 
 from spinconv.potential.console import warn
+from spinconv.potential.training.config import Config
 from spinconv.potential.training.frames import Frame, in_config
 from spinconv.potential.training.readers import FrameFile
 from spinconv.potential.training.statistics import composition, one_composition
@@ -103,6 +104,16 @@ def doubts(file: FrameFile, setting: Callable[[str], str] = in_config) -> list[s
     """All that is doubtful of the numbers in a file, with the names of settings that may mend it."""
     found = [implausible(file, setting) for implausible in (implausible_energies, implausible_forces, implausible_stresses)]
     return [doubt for doubt in found if doubt is not None]
+
+
+def judged_half_way(config: Config) -> str | None:
+    """Whether a training may be stopped by what says nothing of its end; a sentence if so."""
+    if config.early_stopping is None or config.optimizer.type != "soap" or config.schedule.type != "cosine":
+        return None
+    return (
+        f"`early_stopping: {config.early_stopping}` judges averaged weights half-way through the cosine, where those of "
+        "`optimizer.type: soap` are poor: most of the gain comes at the end, which a stop would miss"
+    )
 
 
 def say_doubt(console: Console, doubt: str | None) -> None:

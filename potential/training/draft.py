@@ -18,6 +18,7 @@ from spinconv.potential.training.survey import Survey
 
 ATOMS = 50  # in a step: on one core, more and smaller steps learn faster (docs/training.md)
 STEP, EDGE = 0.02, 3e-5  # seconds of a step and of each of its edges on one CPU core, measured for this architecture
+LONG = 50_000  # steps from which on the weights are averaged over twice as many
 HOUR = 3600.0  # seconds: long enough for a first model of nearly anything
 EPOCH = (100, 1_000)  # steps between validations
 COMMENT = 34  # column
@@ -191,14 +192,15 @@ def stress_weight(survey: Survey) -> float:
 
 
 def training_lines(size: Sizes) -> list[str]:
-    steps = f"{HOUR / size.seconds:,.0f} steps of {1000 * size.seconds:.0f} ms"
+    n_steps = HOUR / size.seconds
+    steps, decay = f"{n_steps:,.0f} steps of {1000 * size.seconds:.0f} ms", 0.999 if n_steps < LONG else 0.9995
     return [
         line(0, "batch_size", size.batch_size, "frames in a step"),
         line(0, "max_time", "1h", f"about {steps} on one CPU core; the learning rate falls over this time, and with it the errors"),
         line(0, "epoch_steps", size.epoch_steps, "steps between validations; last.ckpt is written then"),
-        "optimizer: {type: adam, learning_rate: 5e-3}",
+        "optimizer: {type: soap, learning_rate: 8e-3}",
         "schedule: {type: cosine, warmup_steps: 500, final_fraction: 0.003}",
-        line(0, "ema_decay", 0.999, "of the running average of the weights, which is validated and saved"),
+        line(0, "ema_decay", decay, "of the running average of the weights, which is validated and saved"),
         line(0, "gradient_clip", 10.0, "against single frames with huge forces"),
         line(0, "seed", 0, "of the first weights and of the order of the frames"),
         line(0, "dtype", "float32", "float64 for the last digits: slower, seldom of use"),

@@ -18,6 +18,7 @@ from spinconv.potential.training.config import Config, Schedule
 from spinconv.potential.training.data import Batch
 from spinconv.potential.training.loss import loss
 from spinconv.potential.training.metrics import Errors
+from spinconv.potential.training.optimizer import optimizer_of
 
 
 class TrainingError(RuntimeError):
@@ -52,13 +53,10 @@ class Training(lightning.LightningModule):
         self.errors = Errors(architecture.elements)
 
     def configure_optimizers(self) -> Any:
-        o, s = self.config.optimizer, self.config.schedule
-        kind = torch.optim.AdamW if o.type == "adamw" else torch.optim.Adam
-        optimizer = kind(
-            self.model.parameters(), lr=o.learning_rate, weight_decay=o.weight_decay, amsgrad=o.amsgrad, fused=self.device.type != "mps"
-        )
+        s = self.config.schedule
+        optimizer = optimizer_of(self.model, self.config.optimizer)
         if s.type == "plateau":  # stepped here, after each validation: Lightning would do it after the checkpoint has been written
-            floor = o.learning_rate * s.final_fraction
+            floor = optimizer.defaults["lr"] * s.final_fraction
             self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=s.factor, patience=s.patience, min_lr=floor)
             return optimizer
         fraction = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self.rate_fraction(step, s))

@@ -29,7 +29,7 @@ from spinconv.potential.training.checkpoint_io import SealedCheckpoints
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
-from spinconv.potential.training.doubts import say_doubt, undetermined_references
+from spinconv.potential.training.doubts import judged_half_way, say_doubt, undetermined_references
 from spinconv.potential.training.frames import DataError, check_elements, elements_of
 from spinconv.potential.training.lock import locked
 from spinconv.potential.training.module import Training
@@ -83,6 +83,7 @@ def fit_alone(
     if config.reference_energies.least_squares and not kept(config):
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, source)
+    say_doubt(console, judged_half_way(config))
     clock = Clock(config.max_time, epochs * stream.steps if epochs > 0 else -1, now)
     module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage)
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)

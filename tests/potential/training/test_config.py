@@ -54,6 +54,21 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"loss": {"type": "l2"}}, "ethanol.yaml: `loss.type` must be one of mse, mae or huber, got 'l2'"),
         ({"loss": [1, 2]}, "ethanol.yaml: `loss` must be a section of keys and values, got [1, 2]"),
         ({"loss": {"energy_weight": 0, "forces_weight": 0}}, "ethanol.yaml: `loss` needs `energy_weight` or `forces_weight` above 0"),
+        ({"optimizer": {"type": "sgd"}}, "ethanol.yaml: `optimizer.type` must be one of soap, adam or adamw, got 'sgd'"),
+        (
+            {"optimizer": {"amsgrad": True}},
+            "ethanol.yaml: `optimizer` of `type: soap` has no `amsgrad`: leave it out, or take `type: adam` or `type: adamw`",
+        ),
+        (
+            {"optimizer": {"type": "adam", "refresh_steps": 10}},
+            "ethanol.yaml: `optimizer` of `type: adam` has no `refresh_steps`: leave it out, or take `type: soap`",
+        ),
+        ({"optimizer": {"beta2": 1.0}}, "ethanol.yaml: `optimizer.beta2` must be below 1.0, got 1.0"),
+        (
+            {"schedule": {"type": "plateau"}},
+            "ethanol.yaml: `schedule.type: plateau` judges a training half-way, where the averaged weights of `optimizer.type: soap` are "
+            "poor and say nothing of the end: take `schedule.type: cosine`, or `optimizer.type: adam`",
+        ),
         ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs`, `max_steps` or `max_time`"),
         ({"max_time": "soon"}, "ethanol.yaml: `max_time` must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00, got 'soon'"),
         (
@@ -121,6 +136,21 @@ def test_short_forms_mean_the_long_ones(tmp_path):
     assert references("least_squares") == references({"least_squares": True})
     units = read_config(written(tmp_path, {**GOOD, "data": {"train": "t.xyz", "units": "kcal/mol"}})).data.units
     assert (units.energy, units.length) == ("kcal/mol", "Angstrom")
+
+
+def test_an_optimizer_has_the_settings_of_its_recipe_and_no_others(tmp_path):
+    def settings(**given):
+        config = read_config(written(tmp_path, {**GOOD, "optimizer": given}))
+        assert read_config(written(tmp_path, config.model_dump())) == config  # as output/config.yaml is read again
+        return {key: value for key, value in config.optimizer.model_dump().items() if value is not None}
+
+    soap = {"learning_rate": 8e-3, "beta1": 0.9, "beta2": 0.95, "factor_decay": 0.95, "refresh_steps": 10, "largest_matrix": 200}
+    adam = {"learning_rate": 5e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0, "amsgrad": True}
+    assert settings() == settings(type="soap") == {"type": "soap", **soap}
+    assert settings(type="adam") == {"type": "adam", **adam}
+    assert settings(type="adamw", amsgrad=False) == {"type": "adamw", **adam, "amsgrad": False}
+    assert settings(learning_rate=4e-3, amsgrad=None) == {"type": "soap", **soap, "learning_rate": 4e-3}
+    assert read_config(written(tmp_path, {**GOOD, "optimizer": {"type": "adam"}, "schedule": {"type": "plateau"}}))
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5 h", 5400), ("2d", 172800), ("01:02:03", 3723), ("60", 60)])

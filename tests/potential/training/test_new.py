@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from spinconv.potential.training.cli import train
 from spinconv.potential.training.config import read_config
+from spinconv.potential.training.draft import Sizes, training_lines
 from spinconv.potential.training.new import new
 
 from .conftest import emt_frames, labelled
@@ -64,10 +65,16 @@ def test_sizes_follow_from_the_frames(tmp_path, clusters):
     assert config.data.validation == 2  # a tenth
     assert config.batch_size == 10  # of four atoms each
     assert config.model["cutoff"] == 4.0
+    assert (config.optimizer.type, config.ema_decay) == ("soap", 0.9995)  # an hour is some 150,000 steps of these
     assert "# 4 atoms of Al Cu a frame, free; 3 neighbours an atom within 4 Å" in text
     assert "# elements: [Al, Cu]" in text
     for line in text.splitlines():
         assert not line or line.endswith(":") or "#" in line or "{" in line, f"no reason beside {line!r}"
+
+
+def test_a_training_of_fewer_steps_averages_over_fewer():
+    assert "ema_decay: 0.9995 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.05)))
+    assert "ema_decay: 0.999 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.1)))  # 36,000 in an hour
 
 
 def test_names_of_labels_are_found_in_the_file(tmp_path):

@@ -40,7 +40,7 @@ SETTINGS = {
     "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_bases": 2, "n_radial": 8},
     "loss": {"type": "mse"},
     "optimizer": {"learning_rate": 0.01},
-    "schedule": {"type": "cosine", "warmup_steps": 0},
+    "schedule": {"type": "cosine", "warmup_steps": 0, "final_fraction": 0.01},
     "batch_size": 4,
     "max_epochs": 4,
     "ema_decay": 0.9,
@@ -114,12 +114,14 @@ def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -
     "changes",
     [
         {"schedule": {"type": "cosine", "warmup_steps": 7}},
+        {"schedule": {"type": "cosine", "warmup_steps": 7}, "optimizer": {"type": "soap", "refresh_steps": 4}, "dtype": "float32"},
+        {"schedule": {"type": "cosine", "warmup_steps": 7}, "optimizer": {"type": "adamw", "learning_rate": 0.01}},
         {"schedule": {"type": "exponential", "factor": 0.8, "warmup_steps": 7}},
         {"schedule": {"type": "plateau", "patience": 1}, "optimizer": {"learning_rate": 0.3, "type": "adam"}},
         {"epoch_steps": 3, "ema_decay": 0.0, "early_stopping": 10},
         {"max_epochs": None, "max_time": 17.0, "schedule": {"type": "cosine", "warmup_steps": 7}},
     ],
-    ids=["cosine", "exponential", "plateau", "short epochs", "time"],
+    ids=["cosine", "single precision", "adamw", "exponential", "plateau", "short epochs", "time"],
 )
 def test_an_interrupted_and_resumed_training_equals_an_uninterrupted_one(tmp_path, train_file, monkeypatch, now, changes):
     """The same to the last bit; where time is the budget, if the steps took the same time."""
@@ -182,6 +184,13 @@ def test_time_beside_epochs_ends_a_run_and_changes_no_learning_rate(tmp_path, tr
     assert "`max_time` ends it at 35% of its steps, long before the cosine schedule does" in printed
     run(tmp_path, "out", resume=True, now=now, max_time=7.0)  # another 7 s, which take it to its end
     assert records(tmp_path / "out") == records(tmp_path / "whole")
+
+
+def test_early_stopping_is_doubted_where_it_judges_half_way(tmp_path, train_file):
+    sentence = "WARNING: `early_stopping: 3` judges averaged weights half-way through the cosine"
+    assert sentence in run(tmp_path, "soap", max_epochs=1, early_stopping=3)
+    assert "WARNING" not in run(tmp_path, "none", max_epochs=1)
+    assert "WARNING" not in run(tmp_path, "adam", max_epochs=1, early_stopping=3, optimizer={"type": "adam"})
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -256,7 +265,8 @@ def test_stress_is_learned_where_asked_for(tmp_path):
         atoms.rattle(0.05, seed=seed)
         frames.append(labelled(atoms))
     ase.io.write(tmp_path / "train.xyz", frames)
-    run(tmp_path, "out", max_epochs=25, loss={"type": "mse", "energy_weight": 1.0, "forces_weight": 10.0, "stress_weight": 100.0})
+    loss = {"type": "mse", "energy_weight": 1.0, "forces_weight": 10.0, "stress_weight": 100.0}
+    run(tmp_path, "out", max_epochs=25, optimizer={"type": "adam", "learning_rate": 0.01}, loss=loss)
     stress = [float(record["stress_mae_mev_per_cubic_angstrom"]) for record in records(tmp_path / "out")]
     assert stress[-1] < 0.7 * stress[0]  # the same training with weight 0 leaves it at 1.1
 
