@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from ase.data import chemical_symbols
 from rich.console import Console
 
@@ -31,7 +30,7 @@ def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Sp
 
 def symbols(model: HarmonicSpinConv) -> list[str]:
     """Chemical symbols of the model's elements, in its order."""
-    return [chemical_symbols[z] for z in torch.argsort(model._index_of_number)[-model.n_elements :].tolist()]
+    return [chemical_symbols[z] for z in model.config.elements]
 
 
 def say_plan(
