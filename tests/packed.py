@@ -2,16 +2,18 @@
 
 import io
 import struct
+from pathlib import Path
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
 
 from models import ELEMENTS, random_model
-from spinconv.export.container import pack
+from spinconv.export.container import pack, read_container
 from spinconv.export.metadata import Metadata, make_metadata
 from spinconv.export.module import ExportedModel
 from spinconv.export.probe import make_probe
+from spinconv.export.writer import stored_weights
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.sealed import seal
 
@@ -20,32 +22,37 @@ CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
 
 
 def metadata_of(model: HarmonicSpinConv, **changes: object) -> Metadata:
-    symbols = [chemical_symbols[z] for z in CONFIG.elements]
+    symbols = [chemical_symbols[z] for z in model.config.elements]
     values = {
         "kind": "harmonic",
         "name": "random",
         "conservative": True,
         "dtype": "float32",
-        "model": CONFIG.to_dict(),
+        "model": model.config.to_dict(),
         "reference_energies": dict(zip(symbols, model.reference_energies, strict=True)),
         "scale": model.scale,
         "average_neighbors": model.average_neighbors,
         "coverage": {"shortest_distances": {"H-H": 1.5, "H-C": 0.95}, "neighbors": {symbol: [1, 8] for symbol in symbols}},
         "training": {"data": {"train_file": "train.xyz", "n_train": 950}},
         "versions": {"torch": torch.__version__},
-        "probe": make_probe(model, CONFIG.elements, CONFIG.cutoff).model_dump(),
+        "probe": make_probe(model, model.config.elements, model.cutoff).model_dump(),
     }
     return make_metadata({**values, **changes})
 
 
-def weights_of(model: HarmonicSpinConv) -> dict[str, np.ndarray]:
-    return {name: weight.detach().to(torch.float64).numpy() for name, weight in model.state_dict().items()}
-
-
 def packed(model: HarmonicSpinConv, **changes: object) -> bytes:
-    """The model file of a model in float64."""
-    module = torch.jit.script(ExportedModel(model.requires_grad_(False), CONFIG, "float32"))
-    return pack(module, metadata_of(model, **changes), weights_of(model))
+    """The model file of a model in float64, with these changes in what it says."""
+    module = torch.jit.script(ExportedModel(model.requires_grad_(False)))
+    return pack(module, metadata_of(model, **changes), stored_weights(model))
+
+
+def repacked(path: Path, target: Path, *, weights: dict[str, np.ndarray] | None = None, **changes: object) -> Path:
+    """A model file that says something else than `path`, or has other weights, under a seal that holds."""
+    container = read_container(path)
+    metadata = container.metadata.model_copy(update=changes)
+    module = torch.jit.load(str(path))
+    target.write_bytes(pack(module, metadata, {**container.weights, **(weights or {})}))
+    return target
 
 
 DATA = packed(random_model(weights_times=2.0))

@@ -23,12 +23,12 @@ from packed import (
     packed,
     saved,
     saved_again,
-    weights_of,
 )
 
 from models import random_model
 from spinconv.export.container import MOST_METADATA, Container, pack, pack_weights, read_container, unpack, unpack_weights
 from spinconv.export.probe import probe_difference
+from spinconv.export.writer import stored_weights
 from spinconv.potential import HarmonicSpinConv
 from spinconv.potential.sealed import seal
 
@@ -45,8 +45,8 @@ def test_the_data_part_is_what_was_packed() -> None:
     model = random_model(weights_times=2.0)
     metadata, weights, _ = unpack(DATA, "model.pt")
     assert metadata == metadata_of(model)
-    assert weights.keys() == weights_of(model).keys()
-    for name, values in weights_of(model).items():
+    assert weights.keys() == stored_weights(model).keys()
+    for name, values in stored_weights(model).items():
         np.testing.assert_array_equal(weights[name], values)
 
 

@@ -1,21 +1,19 @@
 """The exported file: what it says, what it refuses, and that it is the model."""
 
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import ase
+import numpy as np
 import pytest
 import torch
+from packed import of_format_1, other_torchscript, repacked
 from structures import STRUCTURES
 
-from models import ELEMENTS, random_model
+from models import random_model
 from spinconv.export import export_model, read_model
-from spinconv.export.writer import METADATA_FILE
-from spinconv.potential import ModelConfig, build_graph, energy_and_forces
-
-CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
+from spinconv.potential import build_graph, energy_and_forces
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +32,13 @@ def test_the_file_computes_what_the_model_does(path: Path, name: str) -> None:
     torch.testing.assert_close(read.forces, ours.forces, rtol=1e-10, atol=1e-11)
 
 
-def test_stage_by_stage_is_the_whole(path: Path) -> None:
-    module = read_model(path, "float64").module
-    graph = build_graph(STRUCTURES["ethanol"](), 5.0, torch.float64)
-    j, i = graph.edge_index
-    numbers_j, numbers_i = graph.numbers[j], graph.numbers[i]
-    geometry, t, m = module.edges(graph.vectors, numbers_j, numbers_i)
-    for k in range(module.n_blocks):
-        moments = module.moments(k, m, geometry, i, len(graph.numbers))
-        m = module.mix(k, module.spin(k, moments, geometry, j), m, t, numbers_j, numbers_i)
-    energies = module.readout(module.sums(m, geometry, i, len(graph.numbers)), graph.numbers)
-    torch.testing.assert_close(energies, module.energies(*graph[:3]), rtol=0, atol=1e-11)
-
-
 def test_weights_of_single_precision_survive_to_the_last_bit(tmp_path: Path) -> None:
     model = random_model(dtype=torch.float32)
     export_model(model, tmp_path / "model.pt")
     for dtype in ("float32", "float64"):
         read = dict(read_model(tmp_path / "model.pt", dtype).module.named_parameters())
         for name, value in model.named_parameters():
-            assert torch.equal(read[f"model.{name}"].to(torch.float32), value), name
+            assert torch.equal(read[name].to(torch.float32), value), name
 
 
 def test_large_reference_energies_keep_their_digits_in_single_precision(path: Path) -> None:
@@ -66,9 +51,8 @@ def test_the_file_says_what_it_is(path: Path) -> None:
     assert file.metadata["elements"] == ["H", "C", "O", "Cu"]
     assert file.metadata["training"] == {"data": "random"}
     assert file.metadata["licence"] == "MIT"
-    for name in ("format_version", "kind", "cutoff", "conservative", "dtype", "n_blocks"):  # what C++ reads and what people read
-        assert getattr(file.module, name) == file.metadata[name]
-    assert file.module.elements == list(ELEMENTS)
+    assert (file.metadata["format_version"], file.metadata["kind"], file.metadata["conservative"]) == (2, "harmonic", True)
+    assert (file.metadata["cutoff"], file.metadata["n_blocks"]) == (5.0, 2)
     assert file.dtype == torch.float32
 
 
@@ -77,46 +61,40 @@ def test_dtype_of_the_file_is_that_of_the_export(tmp_path: Path) -> None:
     assert read_model(tmp_path / "model.pt").dtype == torch.float64
 
 
-def changed_metadata(path: Path, target: Path, **changes: object) -> Path:
-    extra = {METADATA_FILE: ""}
-    module = torch.jit.load(str(path), _extra_files=extra)
-    torch.jit.save(module, str(target), _extra_files={METADATA_FILE: json.dumps({**json.loads(extra[METADATA_FILE]), **changes})})
-    return target
-
-
-def other_torchscript(path: Path, target: Path) -> Path:
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), str(target))
-    return target
-
-
 def truncated(path: Path, target: Path) -> Path:
     target.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return target
 
 
-def damaged(path: Path, target: Path) -> Path:
-    """One weight changed, the archive intact."""
-    extra = {METADATA_FILE: ""}
-    module = torch.jit.load(str(path), _extra_files=extra)
-    with torch.no_grad():
-        next(module.parameters()).view(-1)[0] += 1e-6
-    torch.jit.save(module, str(target), _extra_files=extra)
+def flipped(path: Path, target: Path) -> Path:
+    """One bit of one weight changed."""
+    data = bytearray(path.read_bytes())
+    data[data.index(b"weights.safetensors") + 100_000] ^= 1
+    target.write_bytes(data)
     return target
+
+
+def of_another_shape(path: Path, target: Path) -> Path:
+    return repacked(path, target, weights={"energy.last.bias": np.zeros(2)})
+
+
+def with_other_constants(path: Path, target: Path) -> Path:
+    pairs = read_model(path, "float64").module.weights()["constants.pairs"].numpy()
+    return repacked(path, target, weights={"constants.pairs": 2 * pairs})
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda path, target: target, "there is no such model file"),
-        (truncated, "must be a model file written by `spinconv export`; torch could not read it"),
+        (truncated, "is damaged: it is cut short"),
+        (flipped, "is damaged: its bytes do not have the hash that is written in it"),
         (lambda path, target: target.write_text("x") and target, "must be a model file written by `spinconv export`"),
-        (other_torchscript, "got a TorchScript file without spinconv.json"),
-        (
-            lambda path, target: changed_metadata(path, target, format_version=3),
-            "was written for format 3, this spinconv reads 1; export it again",
-        ),
-        (lambda path, target: changed_metadata(path, target, kind="grid"), "holds a model of kind 'grid', this spinconv knows harmonic"),
-        (damaged, "is damaged: its weights do not have the hash written in it"),
+        (lambda path, target: target.write_bytes(other_torchscript()) and target, "is a TorchScript file without spinconv.json"),
+        (lambda path, target: target.write_bytes(of_format_1()) and target, "was written for format 1 by spinconv 0.1; export it again"),
+        (lambda path, target: repacked(path, target, kind="grid"), "holds a model of kind 'grid', this spinconv knows harmonic"),
+        (of_another_shape, "is damaged: its weights are not those of its `model`: size mismatch for energy.last.bias"),
+        (with_other_constants, "is damaged: its `constants.pairs` are not those of its `model`"),
     ],
 )
 def test_what_is_no_model_file_is_refused_in_words(path: Path, tmp_path: Path, make: Callable[[Path, Path], Path], words: str) -> None:
@@ -134,8 +112,11 @@ def test_an_unknown_precision_is_refused(path: Path, tmp_path: Path) -> None:
 def test_an_export_that_fails_leaves_the_old_file(path: Path, tmp_path: Path) -> None:
     target = tmp_path / "model.pt"
     target.write_text("precious")
-    with pytest.raises(RuntimeError):
-        export_model(random_model(lmax=2), target)  # weights of another model
+    broken = random_model()
+    with torch.no_grad():
+        broken.energy.last.bias.fill_(float("nan"))
+    with pytest.raises(ValueError, match="must be finite"):
+        export_model(broken, target)
     assert target.read_text() == "precious"
     assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
 
