@@ -6,7 +6,7 @@ What torch.save and torch.jit.save write is a zip archive, and the seal is its c
 
 The hash is of every byte before its digits, those of the archive and of the line, so that a byte changed, cut or added anywhere is found.
 Torch, zipfile and unzip read such files as before. A seal tells damage and no more: whoever writes a file can seal it.
-The C++ twin is export/src/container.cpp.
+The C++ twin is export/src/sealed.cpp.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ namespace spinconv {
 namespace {
 
 const std::string metadata_file = "spinconv.json", weights_file = "weights.safetensors";
+constexpr size_t most_characters = 300;   // of a sentence
 
 /// Says what an archive without a seal is.
 [[noreturn]] void refuse_unsealed(std::string_view bytes, const std::string& name) {
@@ -53,13 +54,32 @@ std::string_view take_member(std::string_view& note, const std::string& member, 
   return bytes.substr(*offset, *size);
 }
 
+/// A sentence with words out of a file, which may be of any length and steer a terminal.
+std::string printable(std::string sentence) {
+  if (sentence.size() > most_characters) sentence = sentence.substr(0, most_characters) + " ...";
+  for (char& c : sentence) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return sentence;
+}
+
 template <class Function>
-auto in_words(const std::string& name, const std::string& member, Function&& read) {
+auto named(const std::string& member, Function&& read) {
   try {
     return read();
   } catch (const Error& error) {
-    throw Error(name + " is damaged: its " + member + " " + error.what() + "; export it again");
+    throw Error("its " + member + " " + error.what());
   }
+}
+
+Container read_data_part(std::string_view text, std::string_view weights) {
+  Container container;
+  container.text = text;
+  container.said = named(metadata_file, [&] { return parse_json(text); });
+  container.metadata = read_metadata(container.said);
+  container.weights = weights;
+  container.tensors = named(weights_file, [&] { return read_safetensors(weights); });
+  return container;
 }
 
 }  // namespace
@@ -79,12 +99,11 @@ Container open_container(std::string_view bytes, const std::string& name) {
   if (!take(note, " ")) refuse_note(name);
   const auto weights = take_member(note, weights_file, bytes, name);
   if (!note.empty()) refuse_note(name);
-  Container container;
-  container.text = text;
-  container.metadata = in_words(name, metadata_file, [&] { return parse_json(text); });
-  container.tensors = in_words(name, weights_file, [&] { return read_safetensors(weights); });
-  container.weights = weights;
-  return container;
+  try {
+    return read_data_part(text, weights);
+  } catch (const Error& error) {
+    throw Error(name + " is damaged: " + printable(error.what()) + "; export it again");
+  }
 }
 
 }  // namespace spinconv

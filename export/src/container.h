@@ -4,6 +4,7 @@
 #pragma once
 
 #include "json.h"
+#include "metadata.h"
 #include "safetensors.h"
 
 #include <string>
@@ -13,8 +14,9 @@
 namespace spinconv {
 
 struct Container {
-  std::string text;   // spinconv.json, whole
-  Json metadata;      // the same
+  std::string text;    // spinconv.json, whole
+  Json said;           // the same: has the fields of the kind of model in its section `model`
+  Metadata metadata;   // the same, checked
   std::vector<Tensor> tensors;   // borrowed from the file's bytes, which must live as long
   std::string_view weights;      // the same, as the bytes of weights.safetensors
 

@@ -49,7 +49,7 @@ class JsonParser {
   explicit JsonParser(std::string_view text) : text_(text) {}
 
   Json whole() {
-    if (text_.size() > most_json) throw Error("is JSON of more than " + std::to_string(most_json) + " bytes");
+    if (text_.size() > most_json) throw Error("must be JSON of at most " + std::to_string(most_json) + " bytes");
     Json value = any();
     skip_blanks();
     if (at_ < text_.size()) fail("nothing more");
@@ -58,7 +58,7 @@ class JsonParser {
 
  private:
   [[noreturn]] void fail(const std::string& wanted) const {
-    throw Error("is no JSON: at byte " + std::to_string(at_) + " there must be " + wanted);
+    throw Error("must be strict JSON: at byte " + std::to_string(at_) + " there must be " + wanted);
   }
 
   char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
@@ -146,7 +146,7 @@ class JsonParser {
   void refuse_twice(std::vector<std::string> names) const {
     std::sort(names.begin(), names.end());
     const auto twice = std::adjacent_find(names.begin(), names.end());
-    if (twice != names.end()) fail("no key that was said before: `" + twice->substr(0, 40) + "`");
+    if (twice != names.end()) fail("no key that was said before: `" + *twice + "`");
   }
 
   void take_digits() {

@@ -26,6 +26,14 @@ auto read_at(const Json& said, const std::string& path, Function&& read) {
   }
 }
 
+/// What a section may say: a key that this reader does not know could decide a number.
+void check_keys(const Json& said, const std::string& section, const std::vector<std::string>& known) {
+  const auto names = section.empty() ? said.names() : read_at(said, section, [](const Json& value) { return value.names(); });
+  for (const auto& key : names) {
+    if (std::find(known.begin(), known.end(), key) == known.end()) fail((section.empty() ? "" : section + ".") + key, "is not a known key");
+  }
+}
+
 std::string text(const Json& said, const std::string& path) {
   return read_at(said, path, [](const Json& value) { return value.text(); });
 }
@@ -85,7 +93,7 @@ std::vector<double> vectors_at(const Json& said, const std::string& path, size_t
 size_t place_of(const std::vector<int64_t>& elements, const std::string& symbol) {
   const auto number = number_of(symbol);
   const auto found = std::find(elements.begin(), elements.end(), number);
-  if (number == 0 || found == elements.end()) throw Error("must be of " + symbol_list(elements) + ", got " + symbol.substr(0, 20));
+  if (number == 0 || found == elements.end()) throw Error("must be of " + symbol_list(elements) + ", got " + symbol);
   return found - elements.begin();
 }
 
@@ -119,6 +127,7 @@ void read_shortest_distances(const Json& said, ModelInfo& info) {
 void read_coverage(const Json& said, ModelInfo& info) {
   const auto* coverage = said.find("coverage");
   if (coverage == nullptr || coverage->is_null()) return;
+  check_keys(said, "coverage", {"shortest_distances", "neighbors"});
   read_shortest_distances(said, info);
   info.neighbor_range.assign(2 * info.elements.size(), 0);
   read_each_element(said, "coverage.neighbors", info.elements, [&](size_t element, const Json& range) {
@@ -129,6 +138,7 @@ void read_coverage(const Json& said, ModelInfo& info) {
 
 Probe read_probe(const Json& said, const std::vector<int64_t>& elements) {
   Probe probe;
+  check_keys(said, "probe", {"numbers", "positions", "energies", "gradients"});
   probe.numbers = atomic_numbers(said, "probe.numbers");
   const size_t n = probe.numbers.size();
   if (n > most_probe) fail("probe.numbers", "must be of at most " + std::to_string(most_probe) + " atoms, got " + std::to_string(n));
@@ -144,10 +154,11 @@ Probe read_probe(const Json& said, const std::vector<int64_t>& elements) {
 ModelInfo read_info(const Json& said) {
   ModelInfo info;
   info.format_version = read_at(said, "format_version", [](const Json& value) { return between(format_version, format_version, value); });
+  text(said, "name");
   info.kind = text(said, "kind");
   info.conservative = read_at(said, "conservative", [](const Json& value) { return value.boolean(); });
   info.dtype = text(said, "dtype");
-  if (info.dtype != "float32" && info.dtype != "float64") fail("dtype", "must be float32 or float64, got " + info.dtype.substr(0, 20));
+  if (info.dtype != "float32" && info.dtype != "float64") fail("dtype", "must be float32 or float64, got " + info.dtype);
   if (text(said, "units.length") != "angstrom" || text(said, "units.energy") != "eV") fail("units", "must be angstrom and eV");
   info.elements = read_elements(said);
   info.cutoff = positive(said, "model.cutoff");
@@ -159,6 +170,8 @@ ModelInfo read_info(const Json& said) {
 
 Metadata read_metadata(const Json& said) {
   Metadata metadata;
+  check_keys(said, "", {"format_version", "kind", "name", "conservative", "units", "dtype", "model", "reference_energies", "scale", "average_neighbors",
+                        "coverage", "training", "licence", "citation", "versions", "probe", "bound"});
   metadata.info = read_info(said);
   metadata.scale = positive(said, "scale");
   metadata.average_neighbors = positive(said, "average_neighbors");

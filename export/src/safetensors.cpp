@@ -26,7 +26,7 @@ constexpr size_t most_axes = 16;
 Tensor::Dtype dtype_of(const std::string& name, const std::string& dtype) {
   if (dtype == "F64") return Tensor::Dtype::float64;
   if (dtype == "I64") return Tensor::Dtype::int64;
-  fail("`" + name + "` must be of F64 or I64, is of " + dtype.substr(0, 20));
+  fail("`" + name + "` must be of F64 or I64, is of " + dtype);
 }
 
 /// Whether an array of this shape takes so many bytes.
@@ -42,11 +42,16 @@ bool fits(const std::vector<int64_t>& shape, size_t n_bytes) {
 }
 
 Tensor read_tensor(const std::string& name, const Json& said, std::string_view numbers) {
-  const auto dtype = dtype_of(name, said.at("dtype").text());
+  const auto member = [&](const char* key) -> const Json& {
+    const Json* found = said.find(key);
+    if (found == nullptr) fail("`" + name + "` has no `" + key + "`");
+    return *found;
+  };
+  const auto dtype = dtype_of(name, member("dtype").text());
   std::vector<int64_t> shape;
-  for (const auto& length : said.at("shape").list()) shape.push_back(length.integer());
+  for (const auto& length : member("shape").list()) shape.push_back(length.integer());
   if (shape.size() > most_axes) fail("`" + name + "` has " + std::to_string(shape.size()) + " axes");
-  const auto& offsets = said.at("data_offsets").list();
+  const auto& offsets = member("data_offsets").list();
   if (offsets.size() != 2) fail("`" + name + "` must have two offsets");
   const auto begin = offsets[0].integer(), end = offsets[1].integer();
   if (begin < 0 || end < begin || static_cast<uint64_t>(end) > numbers.size()) fail("`" + name + "` lies outside of it");

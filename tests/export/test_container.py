@@ -1,6 +1,7 @@
 """Model files of format 2: the data part is what was packed, and nothing else is read as one, or runs."""
 
 import io
+import json
 import os
 import re
 import struct
@@ -173,6 +174,18 @@ def test_weights_of_any_shape_survive(values: np.ndarray) -> None:
     (read,) = unpack_weights(pack_weights({"w": values})).values()
     assert read.dtype == values.dtype
     np.testing.assert_array_equal(read, values, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("x" * 100_000, r"x{200,300} \.\.\."), ("red\n\x1b[31m", r"`dtype` must be one of float32 or float64, got 'red\\n\\x1b\[31m'")],
+)
+def test_a_sentence_can_be_read_whatever_a_file_says(value: str, words: str) -> None:
+    text = unpack(DATA, "").metadata.model_dump() | {"dtype": value}
+    metadata, weights = json.dumps(text).encode(), pack_weights({})
+    data = seal(metadata + weights + saved({}), f"spinconv.json=0+{len(metadata)} weights.safetensors={len(metadata)}+{len(weights)}")
+    with pytest.raises(ValueError, match=rf"^`model.pt` is damaged: .*{words}; export it again$"):
+        unpack(data, "model.pt")
 
 
 def test_metadata_that_no_reader_takes_are_not_written() -> None:

@@ -2,7 +2,6 @@
 // Python finds is tests/export/test_container_cpp.py.
 // SPDX-License-Identifier: MIT
 #include "container.h"
-#include "metadata.h"
 #include "sha256.h"
 
 #include <cmath>
@@ -11,6 +10,16 @@
 #include <vector>
 
 namespace {
+
+/// As a text of JSON.
+std::string quoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') quoted += '\\';
+    quoted += c;
+  }
+  return quoted + "\"";
+}
 
 void print(const std::vector<double>& values) {
   std::printf("[");
@@ -21,7 +30,11 @@ void print(const std::vector<double>& values) {
   std::printf("]");
 }
 
-void print(const std::vector<int64_t>& values) { print(std::vector<double>(values.begin(), values.end())); }
+void print(const std::vector<int64_t>& values) {
+  std::printf("[");
+  for (size_t i = 0; i < values.size(); ++i) std::printf("%s%lld", i > 0 ? ", " : "", static_cast<long long>(values[i]));
+  std::printf("]");
+}
 
 template <class Values>
 void print(const char* name, const Values& values) {
@@ -30,7 +43,7 @@ void print(const char* name, const Values& values) {
 }
 
 void print(const spinconv::Container& container) {
-  const auto metadata = spinconv::read_metadata(container.metadata);
+  const auto& metadata = container.metadata;
   const auto& info = metadata.info;
   std::printf("{\"kind\": \"%s\", \"dtype\": \"%s\", \"conservative\": %s", info.kind.c_str(), info.dtype.c_str(), info.conservative ? "true" : "false");
   std::printf(", \"weights_sha256\": \"%s\", \"text_sha256\": \"%s\"", container.weights_sha256().c_str(), spinconv::sha256(container.text).c_str());
@@ -46,7 +59,7 @@ void print(const spinconv::Container& container) {
   std::printf(", \"weights\": {");
   for (size_t i = 0; i < container.tensors.size(); ++i) {
     const auto& tensor = container.tensors[i];
-    std::printf("%s\"%s\": {\"shape\": ", i > 0 ? ", " : "", tensor.name().c_str());
+    std::printf("%s%s: {\"shape\": ", i > 0 ? ", " : "", quoted(tensor.name()).c_str());
     print(tensor.shape());
     const bool is_real = tensor.dtype() == spinconv::Tensor::Dtype::float64;
     std::printf(", \"dtype\": \"%s\", \"values\": ", is_real ? "float64" : "int64");
@@ -64,7 +77,7 @@ int main(int n_arguments, char** arguments) {
       const auto bytes = spinconv::read_file(arguments[i]);
       print(spinconv::open_container(bytes, arguments[i]));
     } catch (const spinconv::Error& error) {
-      std::printf("\"%s\"\n", error.what());
+      std::printf("%s\n", quoted(error.what()).c_str());
     }
   }
 }

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: MIT
 #include "container.h"
 #include "laws.h"
-#include "metadata.h"
 #include "sha256.h"
 
 #include <fcntl.h>
@@ -85,7 +84,7 @@ void test_hashes() {
 void test_the_data_part() {
   const auto file = model_file();
   const Container container = open_container(file, "model.pt");
-  check(container.text == metadata_text && container.metadata.at("model.lmax").integer() == 3, "metadata are what was packed");
+  check(container.text == metadata_text && container.said.at("model.lmax").integer() == 3, "metadata are what was packed");
   check(container.tensors.size() == 3 && container.tensor("b").shape() == std::vector<int64_t>({1, 3}) && container.tensor("c").shape().empty(), "shapes");
   check(container.tensor("a").integers() == std::vector<int64_t>({1, -2}) && container.tensor("b").doubles() == std::vector<double>({0.1, -2.5, 1e300}),
         "numbers, wherever they lie");
@@ -139,7 +138,7 @@ void test_other_files() {
                            "spinconv.json=0+4 weights.safetensors=4+9999", "spinconv.json=0+4 weights.safetensors=999999999999+0"}) {
     refused("is damaged: its seal names places that it does not have", sealed("PK\3\4", note));
   }
-  refused("is damaged: its spinconv.json is no JSON: at byte 0", model_file("no JSON"));
+  refused("is damaged: its spinconv.json must be strict JSON: at byte 0", model_file("no JSON"));
 }
 
 void test_wrong_weights() {
@@ -152,10 +151,10 @@ void test_wrong_weights() {
   refused("cannot be read: it is cut short", "");
   refused("cannot be read: it is cut short", "\1\2\3");
   refused("cannot be read: its header is longer than it", little_endian(UINT64_MAX, 8) + "{}");
-  refused("is no JSON", layout("not JSON", ""));
+  refused("must be strict JSON", layout("not JSON", ""));
   refused("must be a section of keys and values", layout("[1]", ""));
   refused("must be a section of keys and values", layout("{\"w\":1}", ""));
-  refused("is missing", layout("{\"w\":{}}", ""));
+  refused("cannot be read: `w` has no `dtype`", layout("{\"w\":{}}", ""));
   refused("cannot be read: `w` lies outside of it", one("F64", "[2]", "[0,17]"));
   refused("cannot be read: `w` lies outside of it", one("F64", "[2]", "[16,0]"));
   refused("cannot be read: `w` lies outside of it", one("F64", "[2]", "[-8,8]"));
@@ -175,7 +174,8 @@ void test_wrong_weights() {
 }
 
 void test_metadata() {
-  const auto metadata = spinconv::read_metadata(spinconv::parse_json(metadata_text));
+  const auto file = model_file();
+  const auto metadata = open_container(file, "model.pt").metadata;
   const auto& info = metadata.info;
   check(info.kind == "harmonic" && info.cutoff == 5.0 && info.n_blocks == 2 && info.conservative && info.dtype == "float64" && info.format_version == 2 &&
             info.elements == std::vector<int64_t>({1, 8}), "what the model is");
@@ -191,11 +191,13 @@ void check_metadata_refused(const std::string& from, const std::string& to, cons
   const auto place = text.find(from);
   check(place != std::string::npos, "there is " + from);
   text.replace(place, from.size(), to);
-  check_refused(words, [&] { spinconv::read_metadata(spinconv::parse_json(text)); });
+  check_refused("model.pt is damaged: " + words, [&] { open_container(model_file(text), "model.pt"); });
 }
 
 void test_wrong_metadata() {
   check_metadata_refused("\"format_version\": 2", "\"format_version\": 3", "`format_version` must be 2 to 2, got 3");
+  check_metadata_refused("float64", std::string(1000, 'x'), "`dtype` must be float32 or float64, got xxx");
+  check_metadata_refused("float64", "\\n\\u001b[31mred", "`dtype` must be float32 or float64, got ??[31mred; export it again");
   check_metadata_refused("\"kind\": \"harmonic\"", "\"kind\": 1", "`kind` must be text");
   check_metadata_refused("\"conservative\": true", "\"conservative\": 1", "`conservative` must be true or false");
   check_metadata_refused("float64", "half", "`dtype` must be float32 or float64, got half");
@@ -207,6 +209,9 @@ void test_wrong_metadata() {
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": [8, 1]", "`model.elements` must be ascending without repetition");
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": []", "`model.elements` must not be empty");
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": [1, 119]", "`model.elements` must be 1 to 118, got 119");
+  check_metadata_refused("\"coverage\"", "\"covrage\"", "`covrage` is not a known key");
+  check_metadata_refused("\"neighbors\"", "\"neighbours\"", "`coverage.neighbours` is not a known key");
+  check_metadata_refused("\"probe\"", "\"bound\"", "`probe` is missing");
   check_metadata_refused("\"scale\": 1.5", "\"scale\": 0", "`scale` must be positive, got 0");
   check_metadata_refused("\"O\": -2041.5, ", "", "`reference_energies` must be of H O");
   check_metadata_refused("\"O\": -2041.5", "\"Au\": -1", "`reference_energies` must be of H O, got Au");
@@ -235,7 +240,7 @@ void test_changed_and_sealed_again() {
   int n_read = 0, n_refused = 0;
   for (int n = 0; n < 20000; ++n) {
     const auto file = n % 2 ? model_file(changed(metadata_text)) : model_file(metadata_text, changed(weights));
-    const bool is_read = refusal([&] { spinconv::read_metadata(open_container(file, "model.pt").metadata); }).empty();
+    const bool is_read = refusal([&] { open_container(file, "model.pt"); }).empty();
     is_read ? ++n_read : ++n_refused;
   }
   check(n_read > 1000 && n_refused > 1000, std::to_string(n_read) + " changed and sealed again are read, " + std::to_string(n_refused) + " refused");
