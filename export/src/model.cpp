@@ -4,7 +4,6 @@
 
 #include "container.h"
 #include "evaluation.h"
-#include "metadata.h"
 #include "plain_torch.h"
 #include "python_lock.h"
 
@@ -157,13 +156,12 @@ struct Model::Implementation {
     if (!options.dtype.empty()) stages.dtype = parse_dtype(options.dtype);
     const auto container = open_container(bytes, name);
     in_words(name + " is damaged", [&] {
-      const auto metadata = read_metadata(container.metadata);
-      info = metadata.info;
+      info = container.metadata.info;
       info.metadata = container.text;
       info.weights_sha256 = container.weights_sha256();
       check_is_conservative(info, options, name);
       if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);
-      stages.equations = Equations(metadata, container.tensors, stages.device, stages.dtype);
+      stages.equations = Equations(container.metadata, container.tensors, stages.device, stages.dtype);
       stages.n_blocks = info.n_blocks;
       measure(stages);
     });
