@@ -17,7 +17,7 @@ from spinconv.export.writer import export_model
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.training.checkpoint import KEY, model_state
 
-CONFIG = ModelConfig(elements=(1, 6, 8), cutoff=4.0, lmax=2, channels=8, group=4, n_blocks=2, n_bases=2, n_radial=8)
+CONFIG = ModelConfig(elements=(1, 6, 8), cutoff=4.0, lmax=2, channels=8, group=4, n_blocks=2, n_radial=8)
 
 
 def command(*arguments: object):

@@ -64,7 +64,9 @@ def test_the_polynomial_is_the_mean_over_the_roll_of_rotated_responses(lmax: int
     u, y, _, _, m = equations.edges(w, s, graph.vectors, graph.numbers[j], graph.numbers[i])
     moments = equations.moments(w, s, 0, m, u, y, i, len(graph.numbers))
     size = float(expected.detach().abs().max())
-    torch.testing.assert_close(equations.spin(w, 0, moments, y, j), torch.nn.functional.silu(expected), rtol=0, atol=1e-12 * max(1.0, size))
+    torch.testing.assert_close(
+        equations.spin(w, s, 0, moments, y, j), torch.nn.functional.silu(expected), rtol=0, atol=1e-12 * max(1.0, size)
+    )
 
 
 def test_responses_that_depend_on_the_roll_are_averaged() -> None:

@@ -37,7 +37,7 @@ from .conftest import emt_frames, labelled
 
 SETTINGS = {
     "data": {"train": "train.xyz", "validation": 4},
-    "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_bases": 2, "n_radial": 8},
+    "model": {"cutoff": 4.0, "channels": 8, "group": 4, "lmax": 2, "n_blocks": 2, "n_radial": 8},
     "loss": {"type": "mse"},
     "optimizer": {"learning_rate": 0.01},
     "schedule": {"type": "cosine", "warmup_steps": 0, "final_fraction": 0.01},
