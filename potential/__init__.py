@@ -1,4 +1,4 @@
-"""The SpinConv model in plain PyTorch: atoms -> graph -> frames -> spin convolution -> messages -> energies -> forces.
+"""The SpinConv model in plain PyTorch: atoms -> graph -> messages -> spin convolution -> messages -> energies -> forces.
 
 Å and eV everywhere. Nothing here knows an engine or a file format.
 """

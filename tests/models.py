@@ -10,6 +10,8 @@ from spinconv.potential import HarmonicSpinConv, ModelConfig
 ELEMENTS = (1, 6, 8, 29)
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "models" / "ethanol" / "checkpoint.ckpt"
 SHIPPED_MODEL = SHIPPED_CHECKPOINT.with_name("model.pt")
+HAS_TRAINED = SHIPPED_CHECKPOINT.exists() and b"n_bases" not in SHIPPED_CHECKPOINT.read_bytes()
+"""Whether there is a shipped checkpoint of this version's model: those of version 0.1 are of another network, which had `n_bases`."""
 
 
 def random_model(
@@ -19,18 +21,21 @@ def random_model(
     torch.manual_seed(seed)
     config = ModelConfig(elements=tuple(elements), **{"channels": 16, "n_blocks": 2, **fields})  # type: ignore[arg-type]
     model = HarmonicSpinConv(config, [-13.6057 * z**2 for z in elements], scale=2.0, average_neighbors=20.0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter *= weights_times
-    return model.to(dtype)
+    return strengthened(model.to(dtype), weights_times)
 
 
 def trained_model(weights_times: float = 1.0) -> HarmonicSpinConv:
     """The shipped ethanol model in float64."""
     from spinconv.potential.training.checkpoint import load_checkpoint
 
-    model = load_checkpoint(SHIPPED_CHECKPOINT)[0].to(torch.float64)
+    return strengthened(load_checkpoint(SHIPPED_CHECKPOINT)[0].to(torch.float64), weights_times)
+
+
+def strengthened(model: HarmonicSpinConv, weights_times: float) -> HarmonicSpinConv:
+    """Weights and biases of all layers times a factor. What multiplies hidden values or distances stays: with it, doubled weights
+    would make forces of 10^4 eV/Å."""
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter *= weights_times
+        for name, parameter in model.named_parameters():
+            if name.endswith((".weight", ".bias")):
+                parameter *= weights_times
     return model

@@ -96,7 +96,7 @@ def halved(exponents: Exponents) -> tuple[Exponents, Exponents]:
 def fixed_directions(lmax: int) -> torch.Tensor:
     """Well spread directions that determine a polynomial of degree 2 lmax, float64 [n, 3]: a spiral over the sphere.
 
-    A seventh more of them than coefficients keep the condition number of the harmonics at them below 9 (lmax <= 6).
+    A seventh more of them than coefficients keep the condition number of the harmonics at them below 4 (lmax <= 6).
     """
     n = math.ceil(n_harmonics(2 * lmax) * 8 / 7)
     index = torch.arange(n, dtype=torch.float64)

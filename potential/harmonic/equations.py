@@ -61,10 +61,19 @@ def envelope(x: Tensor) -> Tensor:
     return 1.0 + x**6 * (-28.0 + x * (48.0 - 21.0 * x))
 
 
+def sinc(x: Tensor) -> Tensor:
+    """sin(x) / x; by its series where x is small, because derivatives of the quotient are lost to rounding there, and NaN at 0."""
+    squared = x * x
+    is_small = squared < 0.1
+    series = 1.0 - squared / 6.0 * (1.0 - squared / 20.0 * (1.0 - squared / 42.0 * (1.0 - squared / 72.0 * (1.0 - squared / 110.0))))
+    large = torch.where(is_small, torch.ones_like(x), x)
+    return torch.where(is_small, series, torch.sin(large) / large)
+
+
 def bessel(x: Tensor, n: int, cutoff: float) -> Tensor:
     """2 sqrt(2 / cutoff) sin(k pi x / cutoff) / x for k = 1 ... n, regular at x = 0; `x` [e, 1] (Å), [e, n] (arXiv:2003.03123, eq. 7)."""
-    waves = torch.arange(1, n + 1, dtype=x.dtype, device=x.device) / cutoff
-    return torch.sinc(x * waves) * (waves * (6.283185307179586 * (2.0 / cutoff) ** 0.5))
+    waves = torch.arange(1, n + 1, dtype=x.dtype, device=x.device) * (3.141592653589793 / cutoff)
+    return sinc(x * waves) * (waves * (2.0 * (2.0 / cutoff) ** 0.5))
 
 
 def harmonics(w: dict[str, Tensor], directions: Tensor) -> Tensor:

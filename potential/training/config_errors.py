@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from spinconv.potential.config import REMOVED
 from spinconv.potential.training.config_rows import field_at
 
 WANTED = {
@@ -32,6 +33,8 @@ def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequ
     if kind == "missing":
         its_section, name = field_at(section, where)
         return f"`{key}` is missing: {its_section.model_fields[name].description}"
+    if kind == "extra_forbidden" and above + where[:-1] == ["model"] and where[-1] in REMOVED:
+        return f"`{key}` {REMOVED[where[-1]]}"
     if kind == "extra_forbidden":
         return f"`{key}` is not a known key; {suggestion(key, list(field_at(section, where)[0].model_fields), known)}"
     if kind in WANTED:

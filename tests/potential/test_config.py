@@ -16,10 +16,14 @@ def test_a_config_survives_its_dictionary() -> None:
         ({"elements": [8, 1]}, "`elements` must be ascending without repetition"),
         ({"elements": [1], "cutoff": -6.0}, r"`cutoff` must be positive \(Å\), got -6.0"),
         ({"elements": [1], "cutoff": "5"}, "`cutoff` must be positive"),
-        ({"elements": [1], "lmax": "three"}, "`lmax` must be a whole number from 0 to 8, got 'three'"),
+        ({"elements": [1], "lmax": "three"}, "`lmax` must be a whole number from 1 to 6, got 'three'"),
         ({"elements": [1], "n_blocks": 0}, "`n_blocks` must be a whole number from 1 to 16, got 0"),
         ({"elements": [1], "channels": 20}, r"`group` must divide `channels` \(20\), got 8"),
-        ({"elements": [1], "depth": 3}, "`depth` is no field of the model; known are average|`depth` is no field of the model; known are"),
+        (
+            {"elements": [1], "depth": 3},
+            "`depth` is no field of the model; known are channels, cutoff, elements, group, lmax, n_blocks, n_rad",
+        ),
+        ({"elements": [1], "n_bases": 4}, "`n_bases` means nothing since version 0.2: .* leave it out"),
         ({"lmax": 3}, "`elements` is missing"),
     ],
 )

@@ -27,6 +27,11 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"lmax": "three"}}, "ethanol.yaml: `model.lmax` must be a whole number, got 'three'"),
         ({"model": {"lmax": True}}, "ethanol.yaml: `model.lmax` must be a whole number, got True"),
         ({"model": {"lmaxx": 3}}, "ethanol.yaml: `model.lmaxx` is not a known key; did you mean `model.lmax`?"),
+        (
+            {"model": {"n_bases": 4}},
+            "ethanol.yaml: `model.n_bases` means nothing since version 0.2: an embedding block is one network, scaled by the elements; "
+            "leave it out",
+        ),
         ({"learning_rate": 1e-3}, "ethanol.yaml: `learning_rate` is not a known key; did you mean `optimizer.learning_rate`?"),
         (
             {"model": {"learning_rate": 1e-3}},
