@@ -125,7 +125,9 @@ def training_rows(training: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def error_rows(sides: dict[str, dict[str, float]]) -> Iterator[tuple[str, str]]:
     """Mean absolute errors, a column a quantity: as many as 80 columns hold."""
-    known = list(dict.fromkeys(name for errors in sides.values() for name, error in errors.items() if math.isfinite(error)))
+    known = list(
+        dict.fromkeys(name for errors in sides.values() for name, error in errors.items() if error is not None and math.isfinite(error))
+    )
     quantities = [name for name in QUANTITIES if name in known] + [name for name in known if name not in QUANTITIES]
     quantities = quantities[:MOST_ERRORS]
     if not quantities:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from spinconv.potential.sealed import read_bounded
 
 MOST_CODE = 10_000_000
 """Bytes of all code in an archive, unpacked."""
+MANGLED = re.compile(rb"[./]?___torch_mangle_\d+")
 
 
 def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
@@ -40,10 +42,12 @@ def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule
 
 
 def code(archive: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names, without the archive's own folder, and texts of all members that may hold code."""
+    """Names, without the archive's own folder, and texts of all members that may hold code, without the numbers that torch gives to types
+    of equal name."""
     with zipfile.ZipFile(io.BytesIO(archive)) as members:
         infos = [info for info in members.infolist() if "/code/" in info.filename and info.filename.endswith(".py")]
         if sum(info.file_size for info in infos) > MOST_CODE or len({info.filename for info in infos}) < len(infos):
             raise ValueError(f"its code must be at most {MOST_CODE // 1_000_000} MB, each file once")
         for info in infos:
-            yield info.filename.partition("/")[2], members.read(info)
+            name = info.filename.partition("/")[2]
+            yield MANGLED.sub(b"", name.encode()).decode(), MANGLED.sub(b"", members.read(info))

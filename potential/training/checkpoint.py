@@ -81,7 +81,7 @@ def model_of(state: Mapping[str, Any]) -> HarmonicSpinConv:
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Everything in a checkpoint file, as it stands there; nothing of it is unpickled before its seal has been found whole."""
     data = read_bounded(path, MOST_BYTES, "checkpoint")
-    if open_sealed(data, os.fspath(path)) != NOTE:
+    if open_sealed(data, os.fspath(path), "checkpoint of `spinconv train`") != NOTE:
         raise ValueError(f"`{path}` must be a checkpoint of `spinconv train`, is another file of spinconv")
     try:
         check_members(data)
@@ -89,7 +89,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         if not isinstance(content, dict) or not isinstance(content.get(KEY), dict):
             raise ValueError("must be a checkpoint of `spinconv train`, is another program's")
         if content[KEY].get("format") != FORMAT:
-            raise ValueError(f"was written for format {content[KEY].get('format')!r}, this spinconv reads {FORMAT}")
+            raise ValueError(
+                f"was written for format {content[KEY].get('format')!r} of another spinconv, whose network is another; "
+                f"this one reads format {FORMAT}: train again"
+            )
         check_content(content[KEY])
     except ValueError as error:
         raise ValueError(f"`{path}` {error}") from error

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from click.testing import Result
 from typer.testing import CliRunner
@@ -15,7 +14,7 @@ from spinconv.export.bind import bind_model
 from spinconv.export.card import About, card, rows
 from spinconv.export.cli import app
 from spinconv.potential import ModelConfig
-from spinconv.potential.training.checkpoint import KEY, keep_test_errors, model_state
+from spinconv.potential.training.checkpoint import KEY, keep_test_errors, model_state, write_checkpoint
 from spinconv.potential.training.metrics import ErrorFigure
 
 CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=1)
@@ -45,7 +44,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = random_model(n_blocks=1)
     state = {**model_state(model, CONFIG, model.state_dict()), "training": TRAINING, "coverage": COVERAGE}
     path = tmp_path_factory.mktemp("ethanol") / "best.ckpt"
-    torch.save({KEY: state}, path)
+    write_checkpoint(path, {KEY: state})
     keep_test_errors(path, [ErrorFigure("energy", "meV", 1.53, 2.17, 500), ErrorFigure("forces", "meV/Å", 8.65, 12.86, 13500)], 500)
     return path
 

@@ -15,7 +15,7 @@ from spinconv.export import SpinConvCalculator
 from spinconv.export.commands.evaluate import evaluate
 from spinconv.export.writer import export_model
 from spinconv.potential import HarmonicSpinConv, ModelConfig
-from spinconv.potential.training.checkpoint import KEY, model_state
+from spinconv.potential.training.checkpoint import KEY, model_state, write_checkpoint
 
 CONFIG = ModelConfig(elements=(1, 6, 8), cutoff=4.0, lmax=2, channels=8, group=4, n_blocks=2, n_radial=8)
 
@@ -31,7 +31,7 @@ def files(tmp_path):
     """A checkpoint and a model file of the same random model, and frames whose labels are 0.1 eV, 0.2 eV/Å and 0.003 eV/Å³ off."""
     torch.manual_seed(0)
     model = HarmonicSpinConv(CONFIG, [-13.0, -1030.0, -2040.0], 1.3, 12.0).double()
-    torch.save({KEY: {**model_state(model, CONFIG, model.state_dict()), "training": {}}}, tmp_path / "best.ckpt")
+    write_checkpoint(tmp_path / "best.ckpt", {KEY: {**model_state(model, CONFIG, model.state_dict()), "training": {}}})
     export_model(model, tmp_path / "model.pt", dtype="float64")
     frames, signs = [], np.random.default_rng(0)
     for atoms in (ethanol(0), ethanol(1), water_box()):
@@ -163,7 +163,7 @@ def test_predictions_that_are_no_numbers_are_shown_and_warned_of(files):
     model = HarmonicSpinConv(CONFIG, [-13.0, -1030.0, -2040.0], 1.3, 12.0).double()
     weights = model.state_dict()
     weights["energy.out.bias" if "energy.out.bias" in weights else list(weights)[-1]].fill_(torch.nan)
-    torch.save({KEY: {**model_state(model, CONFIG, weights), "training": {}}}, files / "broken.ckpt")
+    write_checkpoint(files / "broken.ckpt", {KEY: {**model_state(model, CONFIG, weights), "training": {}}})
     result = command(files / "broken.ckpt", files / "data.xyz", "--plot", files / "parity.png")
     assert result.exit_code == 0, result.output
     assert "WARNING: the predictions of 3 of 3 frames are no finite numbers, first of data.xyz, frame 0" in result.output

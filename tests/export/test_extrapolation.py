@@ -1,13 +1,11 @@
 """What a model file knows of its training frames, and who is warned where a structure leaves them."""
 
-import json
 import warnings
 from pathlib import Path
 
 import ase
 import numpy as np
 import pytest
-import torch
 from outside import covered_by, outside
 from structures import STRUCTURES, dimer, ethanol, triclinic, water_box, with_calculator
 
@@ -36,19 +34,12 @@ def write(path: Path, coverage: dict | None) -> Path:
 def test_the_file_says_what_its_training_frames_covered(path: Path) -> None:
     file, coverage = read_model(path), covered_by(TRAINED_ON, SYMBOLS)
     assert file.metadata["coverage"] == coverage
-    shortest = np.reshape(file.module.shortest_distances, (4, 4))  # what C++ reads
-    np.testing.assert_array_equal(shortest, shortest.T)
-    assert shortest[0, 2] == coverage["shortest_distances"]["H-O"]
-    assert np.isinf(shortest[3]).all()
-    assert np.reshape(file.module.neighbor_range, (4, 2)).tolist() == [coverage["neighbors"][symbol] for symbol in SYMBOLS]
 
 
 def test_a_bound_file_says_it_too(path: Path, tmp_path: Path) -> None:
     bind_model(path, tmp_path / "bound.pt", ethanol().numbers.tolist())
     file, bound = read_model(path), read_model(tmp_path / "bound.pt")
     assert bound.metadata["coverage"] == file.metadata["coverage"]
-    assert bound.module.shortest_distances == file.module.shortest_distances
-    assert bound.module.neighbor_range == file.module.neighbor_range
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -132,14 +123,9 @@ def test_of_a_committee_the_worst_case_of_all_is_named(path: Path, tmp_path: Pat
 
 def test_a_file_that_does_not_know_warns_of_nothing(path: Path, tmp_path: Path) -> None:
     without = write(tmp_path / "without.pt", None)
-    extra = {"spinconv.json": ""}
-    module = torch.jit.load(str(without), _extra_files=extra)
-    metadata = {key: value for key, value in json.loads(extra["spinconv.json"]).items() if key != "coverage"}  # as older files have it
-    torch.jit.save(module, str(tmp_path / "old.pt"), _extra_files={"spinconv.json": json.dumps(metadata)})
-    for file in (without, tmp_path / "old.pt"):
-        calculator = SpinConvCalculator(file)
-        with_calculator(dimer(0.3), calculator).get_potential_energy()
-        assert calculator.outside is None
+    calculator = SpinConvCalculator(without)
+    with_calculator(dimer(0.3), calculator).get_potential_energy()
+    assert calculator.outside is None
 
 
 def test_check_is_silent_about_its_own_structures(path: Path) -> None:
