@@ -1,5 +1,6 @@
 """The structures that `spinconv check` compares on: frames of a file, or small ones made of a model's elements."""
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -67,11 +68,11 @@ def own_structures(symbols: Sequence[str]) -> Structures:
 def _own_structures(symbols: Sequence[str]) -> Iterator[tuple[str, ase.Atoms]]:
     radii = [ase.data.covalent_radii[ase.data.atomic_numbers[symbol]] for symbol in symbols]
     spacing = 2.2 * max(radii)
-    sites = np.array(list(np.ndindex(3, 2, 2)))
+    sites = np.array(list(np.ndindex(3, 2, max(2, math.ceil(len(symbols) / 6)))))  # 12 atoms, or one of each element
     elements = [symbols[n % len(symbols)] for n in range(len(sites))]
     rng = np.random.default_rng(0)
     positions = (sites + rng.uniform(-0.12, 0.12, size=sites.shape)) * spacing
-    cell = np.diag([3.0, 2.0, 2.0]) * spacing
+    cell = np.diag(sites.max(axis=0) + 1.0) * spacing
     yield "cluster", ase.Atoms(elements, positions)
     yield "small cell", ase.Atoms(elements, positions, cell=cell, pbc=True)
     skewed = ase.Atoms(elements, positions, cell=cell, pbc=True)

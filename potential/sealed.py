@@ -41,14 +41,15 @@ def seal(archive: bytes, note: str = "") -> bytes:
     return before + hashlib.sha256(before).hexdigest().encode() + b"\n"
 
 
-def open_sealed(data: bytes, name: str) -> str:
+def open_sealed(data: bytes, name: str, what: str = "file written by spinconv") -> str:
     """The note of the seal of `data`, whose every byte is as it was when it was sealed.
 
-    Raises ValueError, which calls the file `name`, when there is no seal, the file is damaged or cut, or of another format.
+    Raises ValueError when there is no seal, the file is damaged or cut, or of another format; it calls the file `name`, and what it should
+    be a `what`.
     """
     found = LAYOUT.search(data, max(0, len(data) - LONGEST))
     if not found:
-        raise ValueError(f"`{name}` {why_unsealed(data)}")
+        raise ValueError(f"`{name}` {why_unsealed(data, what)}")
     version, note, digits = found.groups()
     if hashlib.sha256(memoryview(data)[: found.start(3)]).hexdigest().encode() != digits:
         raise ValueError(f"`{name}` is damaged: its bytes do not have the hash that is written in it; take another copy of it")
@@ -59,10 +60,10 @@ def open_sealed(data: bytes, name: str) -> str:
     return (note or b"").decode()
 
 
-def why_unsealed(data: bytes) -> str:
+def why_unsealed(data: bytes, what: str) -> str:
     """What is wrong with a file that does not end in a seal."""
     if not data.startswith(b"PK\x03\x04"):
-        return "must be a file written by spinconv, is of another kind"
+        return f"must be a {what}, is of another kind"
     if is_whole_archive(data):
         return "has no seal of spinconv: it was written by another program or an older spinconv, or saved again by torch"
     return "is damaged: it is cut short, or its end is changed; take another copy of it"

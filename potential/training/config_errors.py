@@ -42,6 +42,9 @@ def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequ
         words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
         bound = next(name for name in words if name in context)
         wanted = f"must be {words[bound]} {context[bound]}"
+    elif kind in ("too_short", "too_long"):
+        least = kind == "too_short"
+        wanted = f"must have a length of at {'least' if least else 'most'} {context['min_length' if least else 'max_length']}"
     else:
         wanted = str(context.get("error", error["msg"]))
         if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
