@@ -35,7 +35,8 @@ def load(path: Path, dtype: str | None) -> Loaded:
 
 def is_exported(path: Path) -> bool:
     """Whether a file is one of `spinconv export` and no checkpoint; both are zip archives."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist())
+    except Exception:  # no archive, or a damaged one, at which zipfile raises anything
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith(f"/extra/{METADATA_FILE}") for name in archive.namelist())

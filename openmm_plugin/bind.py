@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from spinconv.export.console import console, errors_in_words
+from spinconv.potential.xyz import check_counts
 
 
 class Particles(NamedTuple):
@@ -139,6 +140,7 @@ def _read_with_ase(path: Path) -> Particles:
     import ase.io
 
     try:
+        check_counts(path)
         atoms = ase.io.read(str(path), -1)
     except Exception as error:  # ASE's readers raise anything
         raise ValueError(f"`{path}` must be a structure in a format of ASE, which says: {error}") from error

@@ -18,7 +18,7 @@ import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 from typer.testing import CliRunner
 
-from .worker import Refusal
+from .worker import RefusedError
 
 SIZES = {"model": {"cutoff": 3.0, "channels": 8, "lmax": 1, "n_blocks": 1}, "data": {"train": "frames.xyz", "validation": 2}}
 SIZES |= {"batch_size": 4, "max_epochs": 1, "dtype": "float64", "accelerator": "cpu", "threads": 1}
@@ -97,26 +97,26 @@ def in_folder(folder: Path, words: list[str]) -> None:
 
 
 def command(*words: str) -> str:
-    """What a command prints; Refusal with its sentence."""
+    """What a command prints; RefusedError with its sentence."""
     from spinconv.export.cli import app
 
     done = CliRunner().invoke(app, list(words))
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
     if done.exit_code:
-        raise Refusal(done.output)
-    return done.output
+        raise RefusedError(done.output)
+    return done.stdout
 
 
 def refusing(*kinds: type[BaseException]) -> Any:
-    """Turns errors that are meant for users into a Refusal."""
+    """Turns errors that are meant for users into a RefusedError."""
 
     class Refusing:
         def __enter__(self) -> None: ...
 
         def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
             if kind is not None and issubclass(kind, (ValueError, OSError, *kinds)) and not issubclass(kind, UnicodeError):
-                raise Refusal(str(error)) from error
+                raise RefusedError(str(error)) from error
 
     return Refusing()
 
@@ -126,7 +126,7 @@ def structure() -> ase.Atoms:
     try:
         return ase.Atoms(**json.loads(Path("structure.json").read_text()))
     except Exception as error:
-        raise Refusal(f"`structure.json` is refused by ASE: {type(error).__name__}") from error
+        raise RefusedError(f"`structure.json` is refused by ASE: {type(error).__name__}") from error
 
 
 def python(folder: Path) -> Any:
@@ -169,7 +169,7 @@ def openmm_xml(folder: Path) -> Any:
     with refusing(openmm.OpenMMException):
         force = openmm.XmlSerializer.deserialize(text)
         if not isinstance(force, openmm.Force):
-            raise Refusal("`force.xml` is no force any more")
+            raise RefusedError("`force.xml` is no force any more")
         context = openmm.Context(system_of(atoms, force), openmm.VerletIntegrator(0.001), openmm.Platform.getPlatformByName("Reference"))
         context.setPositions(atoms.positions / 10)
         return context.getState(energy=True).getPotentialEnergy()._value
@@ -188,8 +188,8 @@ def lammps(folder: Path) -> Any:
             engine.command(f"pair_coeff {coefficients.strip()}")
             engine.command("run 0")
         return engine.get_thermo("pe")
-    except Refusal as error:
-        raise Refusal(str(error).split("\n")[0]) from error
+    except RefusedError as error:
+        raise RefusedError(str(error).split("\n")[0]) from error
 
 
 def evaluate(frames: str) -> Callable[[Path], Any]:

@@ -73,7 +73,7 @@ def edited(data: bytes, chance: random.Random) -> Mutated:
     elif kind == "line lost":
         text = "".join(lines[:a] + lines[a + 1 :])
     elif kind == "line twice":
-        text = "".join(lines[:a] + [lines[b]] + lines[a:])
+        text = "".join([*lines[:a], lines[b], *lines[a:]])
     else:
         lines[a], lines[b] = lines[b], lines[a]
         text = "".join(lines)

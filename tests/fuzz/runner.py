@@ -158,7 +158,7 @@ def not_a_sentence(text: str) -> str | None:
         return "no sentence"
     if len(text) > LONGEST:
         return "a sentence without end"
-    if "`" not in text and "ERROR" not in text and "must" not in text:
+    if not any(word in text for word in ("`", "ERROR", "must", "SpinConvForce")):
         return "a sentence that names nothing"
     return None
 
@@ -194,5 +194,7 @@ def in_words(report: Report, seed: int, folder: Path) -> str:
     for case, outcome, why in report.failures:
         last = str(outcome.value).strip().splitlines()[-1:] or [""]
         lines.append(f"FAILED case {case.number}, {case.door}, {case.file} ({case.mutated.what}): {why}: {last[0][:200]}")
-        lines.append(f"    again: python -m tests.fuzz --seed {seed} --case {case.number}      kept: {folder / f'case-{seed}-{case.number}'}")
+        lines.append(
+            f"    again: python -m tests.fuzz --seed {seed} --case {case.number}      kept: {folder / f'case-{seed}-{case.number}'}"
+        )
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import re
@@ -20,7 +21,7 @@ MEMORY = 4 * 1024**3
 """Bytes that a case may take above what the runner has."""
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """What a door said instead of an answer."""
 
 
@@ -73,6 +74,7 @@ def read_until_end(pipe: int, end: float) -> bytes | None:
 
 def open_door(door: Callable[[Path], Any], folder: Path, pipe: int) -> None:
     """In the fork: bounds, the door, what came of it; then the end, without any of Python's leaving."""
+    faulthandler.disable()  # a crash is told by its signal
     os.setpgid(0, 0)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
@@ -82,7 +84,7 @@ def open_door(door: Callable[[Path], Any], folder: Path, pipe: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY,) * 2)
     try:
         said = ["answer", door(folder)]
-    except Refusal as error:
+    except RefusedError as error:
         said = ["sentence", str(error)]
     except BaseException:
         said = ["traceback", traceback.format_exc()]
