@@ -29,6 +29,8 @@ MOST_FILE = 1 << 30
 """Bytes of a model file."""
 MOST_METADATA = 1 << 20
 """Bytes of its metadata."""
+MOST_CHARACTERS = 300
+"""Of a sentence about it."""
 PLACES = re.compile(r"spinconv\.json=(\d{1,12})\+(\d{1,12}) weights\.safetensors=(\d{1,12})\+(\d{1,12})")
 DTYPES = ("float64", "int64")
 """What weights are stored in."""
@@ -63,7 +65,13 @@ def unpack(data: bytes, name: str) -> Container:
     try:
         return Container(read_metadata(metadata), unpack_weights(weights), hashlib.sha256(weights).hexdigest())
     except ValueError as error:
-        raise ValueError(f"`{name}` is damaged: {error}; export it again") from None
+        raise ValueError(f"`{name}` is damaged: {printable(str(error))}; export it again") from None
+
+
+def printable(sentence: str) -> str:
+    """A sentence with words out of a file, which may be of any length and steer a terminal."""
+    words = "".join(character if character.isprintable() else "?" for character in sentence)
+    return words if len(words) <= MOST_CHARACTERS else words[:MOST_CHARACTERS] + " ..."
 
 
 def read_container(path: str | os.PathLike[str]) -> Container:

@@ -17,8 +17,6 @@ from spinconv.potential.training.config_errors import sentence
 
 FORMAT_VERSION = 2
 METADATA_FILE = "spinconv.json"
-MOST_CHARACTERS = 300
-"""Of a sentence: a value in it may be as long as a file."""
 
 AtomicNumber = Annotated[int, Field(ge=1, le=118)]
 Positive = Annotated[float, Field(gt=0)]
@@ -179,8 +177,7 @@ def validated(text: bytes) -> Metadata:
     try:
         return Metadata.model_validate_json(text)
     except ValidationError as error:
-        words = sentence(error.errors()[0], Metadata, [], [])
-        raise ValueError(words if len(words) <= MOST_CHARACTERS else words[:MOST_CHARACTERS] + " ...") from None
+        raise ValueError(sentence(error.errors()[0], Metadata, [], [])) from None
 
 
 def check_json(text: bytes) -> None:
@@ -196,7 +193,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose keys are said once each."""
     said = dict(pairs)
     if len(said) < len(pairs):
-        raise ValueError(f"a key is said twice among {', '.join(key for key, _ in pairs)}"[:MOST_CHARACTERS])
+        raise ValueError(f"a key is said twice among {', '.join(key for key, _ in pairs)}")
     return said
 
 

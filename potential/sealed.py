@@ -6,7 +6,7 @@ What torch.save and torch.jit.save write is a zip archive, and the seal is its c
 
 The hash is of every byte before its digits, those of the archive and of the line, so that a byte changed, cut or added anywhere is found.
 Torch, zipfile and unzip read such files as before. A seal tells damage and no more: whoever writes a file can seal it.
-The C++ twin is export/src/container.cpp.
+The C++ twin is export/src/sealed.cpp.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ END_OF_ARCHIVE = b"PK\x05\x06"
 END_SIZE = 22
 """Bytes of the last record of a zip archive, the comment's length its last two."""
 N_DIGITS = 64
-LAYOUT = re.compile(rb"spinconv (\d{1,9}) (?:([!-~][ -~]{0,%d}) )?sha256:([0-9a-f]{%d})\n\Z" % (MOST_NOTE - 1, N_DIGITS))
+LAYOUT = re.compile(rb"(?<![ -~])spinconv (\d{1,9}) (?:([!-~][ -~]{0,%d}) )?sha256:([0-9a-f]{%d})\n\Z" % (MOST_NOTE - 1, N_DIGITS))
 LONGEST = len("spinconv 123456789  sha256:\n") + MOST_NOTE + N_DIGITS
 
 

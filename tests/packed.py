@@ -1,15 +1,19 @@
-"""Model files of format 2 for tests: the bytes of `random_model` and others, with their data part."""
+"""Model files of format 2 for tests, and files that are none."""
+
+import io
+import struct
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from models import ELEMENTS
+from models import ELEMENTS, random_model
 from spinconv.export.container import pack
 from spinconv.export.metadata import Metadata, make_metadata
 from spinconv.export.module import ExportedModel
 from spinconv.export.probe import make_probe
 from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential.sealed import seal
 
 CONFIG = ModelConfig(elements=ELEMENTS, channels=16, n_blocks=2)
 """Of `random_model` as it comes."""
@@ -42,3 +46,65 @@ def packed(model: HarmonicSpinConv, **changes: object) -> bytes:
     """The model file of a model in float64."""
     module = torch.jit.script(ExportedModel(model.requires_grad_(False), CONFIG, "float32"))
     return pack(module, metadata_of(model, **changes), weights_of(model))
+
+
+DATA = packed(random_model(weights_times=2.0))
+
+
+# ---- what is none
+
+
+def saved_again(data: bytes) -> bytes:
+    """As torch does it: members are kept where they are asked for."""
+    file, members = io.BytesIO(), {"spinconv.json": "", "weights.safetensors": ""}
+    torch.jit.save(torch.jit.load(io.BytesIO(data), _extra_files=members), file, _extra_files=members)
+    return file.getvalue()
+
+
+def saved(value: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def other_torchscript() -> bytes:
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), file)
+    return file.getvalue()
+
+
+def of_format_1() -> bytes:
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), file, _extra_files={"spinconv.json": '{"format_version": 1}'})
+    return file.getvalue()
+
+
+def made(places: str) -> bytes:
+    return seal(saved({"a": 1}), places)
+
+
+def layout(header: str | bytes, data: bytes = b"\0" * 16) -> bytes:
+    """The layout of safetensors, around a header made by hand."""
+    text = header.encode() if isinstance(header, str) else header
+    return struct.pack("<Q", len(text)) + text + data
+
+
+TENSOR = '{"w":{"dtype":"%s","shape":%s,"data_offsets":%s}}'
+WRONG_WEIGHTS = [
+    b"",
+    b"\1\0\0",
+    layout("{}")[:8],
+    struct.pack("<Q", 2**63) + b"{}",
+    layout("not json"),
+    layout("[1]"),
+    layout('{"w":1}'),
+    layout(TENSOR % ("F64", "[2]", "[0,17]")),
+    layout(TENSOR % ("F64", "[2]", "[0,8]")),
+    layout(TENSOR % ("F64", "[3]", "[0,16]")),
+    layout(TENSOR % ("F64", "[2]", "[8,24]")),
+    layout(TENSOR % ("F64", "[-2]", "[0,16]")),
+    layout(TENSOR % ("F64", "[4611686018427387904,4,2]", "[0,16]")),
+    layout(TENSOR % ("F32", "[4]", "[0,16]")),
+    layout(TENSOR % ("BOOL", "[16]", "[0,16]")),
+    layout(TENSOR % ("F64", "[2]", "[0,16]"), struct.pack("<dd", 1.0, float("nan"))),
+]

@@ -17,10 +17,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <new>
 #include <sstream>
 #include <thread>
@@ -301,17 +298,6 @@ std::string size_of(const Graph& graph, const Request& request) {
 }
 
 }  // namespace
-
-std::string read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  // A directory opens, and only reading fails; peek finds out, and finds an empty file too.
-  if (!file) throw Error("cannot open model file " + path + ": " + std::strerror(errno));
-  if (file.peek() == std::ifstream::traits_type::eof()) throw Error("model file " + path + " is empty or a folder");
-  std::ostringstream bytes;
-  bytes << file.rdbuf();
-  if (!file || !bytes) throw Error("cannot read model file " + path);
-  return bytes.str();
-}
 
 Model::Model(const std::string& path, const Options& options) : Model(from_bytes(read_file(path), options, path)) {}
 

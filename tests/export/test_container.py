@@ -1,6 +1,7 @@
 """Model files of format 2: the data part is what was packed, and nothing else is read as one, or runs."""
 
 import io
+import json
 import os
 import re
 import struct
@@ -12,15 +13,25 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from packed import CONFIG, metadata_of, packed, weights_of
+from packed import (
+    CONFIG,
+    DATA,
+    WRONG_WEIGHTS,
+    made,
+    metadata_of,
+    of_format_1,
+    other_torchscript,
+    packed,
+    saved,
+    saved_again,
+    weights_of,
+)
 
 from models import random_model
 from spinconv.export.container import MOST_METADATA, Container, pack, pack_weights, read_container, unpack, unpack_weights
 from spinconv.export.probe import probe_difference
 from spinconv.potential import HarmonicSpinConv
 from spinconv.potential.sealed import seal
-
-DATA = packed(random_model(weights_times=2.0))
 
 
 def rebuilt(container: Container) -> HarmonicSpinConv:
@@ -89,25 +100,6 @@ def test_changed_bytes_and_cuts_are_found_everywhere() -> None:
                 unpack(data, "model.pt")
 
 
-def saved_again(data: bytes) -> bytes:
-    """As torch does it: members are kept where they are asked for."""
-    file, members = io.BytesIO(), {"spinconv.json": "", "weights.safetensors": ""}
-    torch.jit.save(torch.jit.load(io.BytesIO(data), _extra_files=members), file, _extra_files=members)
-    return file.getvalue()
-
-
-def saved(value: object) -> bytes:
-    file = io.BytesIO()
-    torch.save(value, file)
-    return file.getvalue()
-
-
-def other_torchscript() -> bytes:
-    file = io.BytesIO()
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), file)
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -124,12 +116,6 @@ def other_torchscript() -> bytes:
 def test_what_is_no_model_file_is_refused_in_words(make: Callable[[], bytes], words: str) -> None:
     with pytest.raises(ValueError, match=f"^`model.pt` {words}"):
         unpack(make(), "model.pt")
-
-
-def of_format_1() -> bytes:
-    file = io.BytesIO()
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), file, _extra_files={"spinconv.json": '{"format_version": 1}'})
-    return file.getvalue()
 
 
 def test_files_of_format_1_are_to_be_exported_again() -> None:
@@ -149,10 +135,6 @@ def test_a_path_is_read_as_its_bytes(tmp_path: Path) -> None:
 # ---- files that somebody made and sealed
 
 
-def made(places: str) -> bytes:
-    return seal(saved({"a": 1}), places)
-
-
 @pytest.mark.parametrize(
     ("places", "words"),
     [
@@ -167,33 +149,6 @@ def made(places: str) -> bytes:
 def test_places_outside_the_file_are_refused(places: str, words: str) -> None:
     with pytest.raises(ValueError, match=f"^`model.pt` .*{words}"):
         unpack(made(places), "model.pt")
-
-
-def layout(header: str | bytes, data: bytes = b"\0" * 16) -> bytes:
-    """The layout of safetensors, around a header made by hand."""
-    text = header.encode() if isinstance(header, str) else header
-    return struct.pack("<Q", len(text)) + text + data
-
-
-TENSOR = '{"w":{"dtype":"%s","shape":%s,"data_offsets":%s}}'
-WRONG_WEIGHTS = [
-    b"",
-    b"\1\0\0",
-    layout("{}")[:8],
-    struct.pack("<Q", 2**63) + b"{}",
-    layout("not json"),
-    layout("[1]"),
-    layout('{"w":1}'),
-    layout(TENSOR % ("F64", "[2]", "[0,17]")),
-    layout(TENSOR % ("F64", "[2]", "[0,8]")),
-    layout(TENSOR % ("F64", "[3]", "[0,16]")),
-    layout(TENSOR % ("F64", "[2]", "[8,24]")),
-    layout(TENSOR % ("F64", "[-2]", "[0,16]")),
-    layout(TENSOR % ("F64", "[4611686018427387904,4,2]", "[0,16]")),
-    layout(TENSOR % ("F32", "[4]", "[0,16]")),
-    layout(TENSOR % ("BOOL", "[16]", "[0,16]")),
-    layout(TENSOR % ("F64", "[2]", "[0,16]"), struct.pack("<dd", 1.0, float("nan"))),
-]
 
 
 @pytest.mark.parametrize("data", WRONG_WEIGHTS)
@@ -219,6 +174,18 @@ def test_weights_of_any_shape_survive(values: np.ndarray) -> None:
     (read,) = unpack_weights(pack_weights({"w": values})).values()
     assert read.dtype == values.dtype
     np.testing.assert_array_equal(read, values, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("x" * 100_000, r"x{200,300} \.\.\."), ("red\n\x1b[31m", r"`dtype` must be one of float32 or float64, got 'red\\n\\x1b\[31m'")],
+)
+def test_a_sentence_can_be_read_whatever_a_file_says(value: str, words: str) -> None:
+    text = unpack(DATA, "").metadata.model_dump() | {"dtype": value}
+    metadata, weights = json.dumps(text).encode(), pack_weights({})
+    data = seal(metadata + weights + saved({}), f"spinconv.json=0+{len(metadata)} weights.safetensors={len(metadata)}+{len(weights)}")
+    with pytest.raises(ValueError, match=rf"^`model.pt` is damaged: .*{words}; export it again$"):
+        unpack(data, "model.pt")
 
 
 def test_metadata_that_no_reader_takes_are_not_written() -> None:

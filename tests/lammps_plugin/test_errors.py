@@ -43,7 +43,7 @@ SETTINGS = {
     "pair_style spinconv {model} {model} out_file {model}": "`out_file` must not be one of the models, got {model}",
     "pair_style spinconv {model} nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
     "pair_style spinconv nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
-    "pair_style spinconv /tmp": "model file /tmp is empty or a folder",
+    "pair_style spinconv /tmp": "/tmp must be a model file, is a folder",
 }
 
 
@@ -166,7 +166,7 @@ def weights(path: Path) -> None:
 FILES = {
     "a text": (text_file, "is not a model.pt (`spinconv export` writes one)"),
     "weights": (weights, "is not a model.pt (`spinconv export` writes one)"),
-    "an empty file": (Path.touch, "is empty or a folder"),
+    "an empty file": (Path.touch, "must be a model file, is empty"),
     "another's TorchScript": (
         lambda path: save(Scripted(), path, False),
         "is a TorchScript file but not one of spinconv (it has no spinconv.json)",

@@ -1,5 +1,6 @@
 """Sealed files: whatever byte is changed, cut or added is found, and other programs read them as before."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -90,6 +91,12 @@ def test_a_seal_of_another_format_is_refused_in_words(monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(ValueError, match="`file` was written for format 3, this spinconv reads format 2; use another spinconv"):
         open_sealed(data, "file")
+
+
+def test_a_seal_is_the_whole_last_line() -> None:
+    before = archive() + b"something spinconv 2 sha256:"
+    with pytest.raises(ValueError, match="`file` is damaged: it is cut short, or its end is changed"):
+        open_sealed(before + hashlib.sha256(before).hexdigest().encode() + b"\n", "file")
 
 
 @pytest.mark.parametrize("note", ["line\nline", "\0", "é", "x" * (MOST_NOTE + 1), " starts with a blank"])

@@ -110,7 +110,7 @@ class Model {
   std::unique_ptr<Implementation> implementation_;
 };
 
-/// The bytes of a file. Throws Error where there is none, or an empty one.
+/// The bytes of a file. Throws Error where there is none, and for a folder, a pipe, a device, an empty file or one of more than 1 GiB.
 std::string read_file(const std::string& path);
 
 }  // namespace spinconv

@@ -1,20 +1,16 @@
 // Laws of spinconv::Watch, on graphs and files made by hand.
 // SPDX-License-Identifier: MIT
+#include "laws.h"
+
 #include "spinconv/extrapolation.h"
 
 #include <cmath>
-#include <cstdio>
 #include <string>
 #include <vector>
 
 namespace {
 
-int n_failed = 0;
-
-void check(bool holds, const std::string& law) {
-  std::printf("%s  %s\n", holds ? "ok    " : "FAILED", law.c_str());
-  if (!holds) ++n_failed;
-}
+using laws::check;
 
 /// H and O: O-O never seen, H-H from 1.5 Å, H-O from 0.9 Å; one to two neighbours of H, two of O.
 spinconv::ModelInfo water() {
@@ -110,5 +106,5 @@ int main() {
   test_edges_beyond_the_cutoff();
   test_ghosts();
   test_several_models();
-  return n_failed == 0 ? 0 : 1;
+  return laws::n_failed == 0 ? 0 : 1;
 }

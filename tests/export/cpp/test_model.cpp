@@ -1,12 +1,13 @@
 // Laws of the C++ reader, on any model.pt that knows H, C and O: test_model model.pt
 // SPDX-License-Identifier: MIT
+#include "laws.h"
+
 #include "spinconv/model.h"
 
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -15,22 +16,8 @@ namespace {
 
 const spinconv::Request energy_only = {false};
 
-int n_failed = 0;
-
-void check(bool holds, const std::string& law) {
-  std::printf("%s  %s\n", holds ? "ok    " : "FAILED", law.c_str());
-  if (!holds) ++n_failed;
-}
-
-void check_refused(const std::string& words, const std::function<void()>& attempt) {
-  try {
-    attempt();
-    check(false, "refused with: " + words);
-  } catch (const spinconv::Error& error) {
-    const std::string text = error.what();
-    check(text.find(words) != std::string::npos && text.find('\n') == std::string::npos, "refused with: " + text);
-  }
-}
+using laws::check;
+using laws::check_refused;
 
 /// A molecule-like cluster and its full neighbour list.
 struct Cluster {
@@ -195,7 +182,7 @@ void test_centroid(spinconv::Model& model) {
 
 void test_refusals(const std::string& path, spinconv::Model& model) {
   check_refused("cannot open model file nowhere.pt: No such file", [] { spinconv::Model("nowhere.pt"); });
-  check_refused("is empty or a folder", [] { spinconv::Model("/"); });
+  check_refused("/ must be a model file, is a folder", [] { spinconv::Model("/"); });
   check_refused("the model is not a model.pt", [] { spinconv::Model::from_bytes("not an archive"); });
   check_refused("`dtype` must be float32 or float64, got half", [&] { spinconv::Model(path, {"cpu", "half"}); });
   check_refused("`device` must be auto, cpu, cuda or cuda:<index>, got gpu", [&] { spinconv::Model(path, {"gpu", ""}); });
@@ -238,7 +225,7 @@ int main(int n_arguments, char** arguments) try {
   test_chunks(model);
   test_centroid(model);
   test_refusals(path, model);
-  return n_failed == 0 ? 0 : 1;
+  return laws::n_failed == 0 ? 0 : 1;
 } catch (const spinconv::Error& error) {
   std::printf("FAILED  %s\n", error.what());
   return 1;
