@@ -16,7 +16,7 @@ from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import check_is_conservative, coverage_of_file, eager_model, read_model
 from spinconv.export.writer import DTYPES, save_atomically
 from spinconv.potential import ModelConfig
-from spinconv.potential.elements import element_name
+from spinconv.potential.words import element_name
 
 
 @plain_torch()

@@ -17,8 +17,8 @@ from spinconv.export.extrapolation import Alarm
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import ModelFile, read_model
 from spinconv.potential import build_graph
-from spinconv.potential.elements import element_name
 from spinconv.potential.gradients import Evaluation
+from spinconv.potential.words import element_name
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
 

@@ -4,6 +4,8 @@ from collections import deque
 from itertools import islice
 from pathlib import Path
 
+from spinconv.potential.words import cut
+
 
 def check_counts(path: Path) -> None:
     """Raises ValueError where a frame of an .xyz file says it has more atoms than the file has lines: ASE would look for them without end.
@@ -18,14 +20,6 @@ def check_counts(path: Path) -> None:
         frame = 0
         while (count := file.readline().strip()).isdigit():
             if len(count) > 18 or int(count) > n_lines - 2:
-                raise ValueError(f"frame {frame} says that it has {shortened(count)} atoms, the file has {n_lines} lines")
+                raise ValueError(f"frame {frame} says that it has {cut(count.decode(), 20)} atoms, the file has {n_lines} lines")
             deque(islice(file, int(count) + 1), maxlen=0)  # the comment and the atoms
             frame += 1
-
-
-def shortened(count: bytes) -> str:
-    """
-    >>> shortened(b"12"), shortened(b"9" * 100)
-    ('12', '99999999999999999999...')
-    """
-    return count[:20].decode() + "..." * (len(count) > 20)

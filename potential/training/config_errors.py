@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from spinconv.potential.training.config_rows import field_at
+from spinconv.potential.words import shown
 
 WANTED = {
     "int_type": "a whole number",
@@ -54,12 +55,6 @@ def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequ
         if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
             return f"`{key}` {wanted}" if key else wanted
     return f"`{key}` {wanted}, got {shown(got)}"
-
-
-def shown(value: Any, most: int = 100) -> str:
-    """A value as Python writes it, or its beginning."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def suggestion(key: str, known_here: list[str], known: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
-from spinconv.potential.elements import element_name
+from spinconv.potential.words import element_name
 
 LARGEST = 1e100  # of labels, positions and cells: squares and sums of them are still numbers
 HEAVIEST = 118  # atomic number

@@ -1,6 +1,7 @@
 """Damaged files and odd numbers at every door, for two minutes; `python -m tests.fuzz --seconds 3600 --seed 1` goes on."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ def refuse(folder: Path) -> None:
 
 
 def wait(folder: Path) -> None:
-    import time
-
     time.sleep(60)
+
+
+def compute(folder: Path) -> None:
+    while True:
+        pass
 
 
 def fill(folder: Path) -> None:
@@ -37,13 +41,15 @@ def fill(folder: Path) -> None:
         (refuse, "sentence", "ERROR: `a` must be b"),
         (crash, "signal", "SIGSEGV"),
         (wait, "hang", "more than 0.5 s"),
+        (compute, "hang", "more than 1 s of a processor"),
         (fill, "traceback", "MemoryError"),
         (lambda folder: 1 / 0, "traceback", "ZeroDivisionError"),
     ],
 )
 def test_whatever_a_door_does_the_runner_sees_it(tmp_path, monkeypatch, door, kind, value):
     monkeypatch.setattr("tests.fuzz.worker.MEMORY", 10**8)
-    monkeypatch.setattr("tests.fuzz.worker.SECONDS", 5 if kind != "hang" else 0.5)
+    monkeypatch.setattr("tests.fuzz.worker.SECONDS", 1 if door is compute else 20)
+    monkeypatch.setattr("tests.fuzz.worker.WAIT", 0.5 if door is wait else 60)
     outcome = run(door, tmp_path)
     assert outcome.kind == kind
     assert value in outcome.value if isinstance(value, str) else outcome.value == value

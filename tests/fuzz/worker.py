@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 SECONDS = 20
-"""Longer is a hang."""
+"""More time of a processor is an endless loop."""
+WAIT = 90
+"""Seconds; longer by the clock is a wait without end, on a machine that may have much else to do."""
 MEMORY = 4 * 1024**3
 """Bytes that a case may take above what the runner has."""
 
@@ -44,13 +46,15 @@ def run(door: Callable[[Path], Any], folder: Path) -> Outcome:
         os.close(there)
         open_door(door, folder, here)
     os.close(here)
-    said = read_until_end(there, begun + SECONDS)
+    said = read_until_end(there, begun + WAIT)
     if said is None:
         os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     seconds = time.monotonic() - begun
     if said is None:
-        return Outcome("hang", f"more than {SECONDS} s", seconds)
+        return Outcome("hang", f"more than {WAIT} s", seconds)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL):
+        return Outcome("hang", f"more than {SECONDS} s of a processor", seconds)
     if os.WIFSIGNALED(status):
         return Outcome("signal", signal.Signals(os.WTERMSIG(status)).name, seconds)
     if not said:
@@ -81,6 +85,7 @@ def open_door(door: Callable[[Path], Any], folder: Path, pipe: int) -> None:
     os.dup2(output, 2)
     os.chdir(folder)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + MEMORY,) * 2)
     try:
         said = ["answer", door(folder)]
