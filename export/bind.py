@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers
 
 from spinconv.export.metadata import Bound
 from spinconv.export.module import ExportedModel, ExportedModelWithForces
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.export.writer import DTYPES, write_model_file
+from spinconv.potential.words import element_name
 
 
 @plain_torch()
@@ -95,8 +96,8 @@ def check_atoms(numbers: Sequence[int], particles: Sequence[int] | None, n_parti
     known = {atomic_numbers[symbol] for symbol in symbols}
     for i, number in enumerate(numbers):
         if number not in known:
-            name = chemical_symbols[number] if 0 < number < len(chemical_symbols) else str(number)
             particle = i if particles is None else particles[i]
             raise ValueError(
-                f"`numbers` must be of elements that the model knows ({', '.join(symbols)}), got {name} for particle {particle}"
+                f"`numbers` must be of elements that the model knows ({', '.join(symbols)}), "
+                f"got {element_name(number)} for particle {particle}"
             )

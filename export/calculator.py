@@ -18,6 +18,7 @@ from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import ModelFile, read_model
 from spinconv.potential import build_graph
 from spinconv.potential.gradients import Evaluation
+from spinconv.potential.words import element_name
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
 
@@ -117,9 +118,7 @@ class SpinConvCalculator(Calculator):
     def _check(self, atoms: ase.Atoms, properties: list[str]) -> None:
         unknown = sorted(set(atoms.numbers.tolist()) - {ase.data.atomic_numbers[symbol] for symbol in self._elements})
         if unknown:
-            raise ValueError(
-                f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {ase.data.chemical_symbols[unknown[0]]}"
-            )
+            raise ValueError(f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {element_name(unknown[0])}")
         if "stress" in properties and not _has_stress(atoms):
             raise PropertyNotImplementedError(
                 "`stress` needs `atoms` that are periodic, in a cell with three vectors, because it is an energy per volume, "

@@ -11,6 +11,9 @@ import ase.data
 import ase.io
 import numpy as np
 
+from spinconv.potential.words import in_one_line
+from spinconv.potential.xyz import check_counts
+
 FRAMES = 20
 """So many of a file unless told otherwise: a wrong engine is wrong in each."""
 
@@ -43,9 +46,10 @@ def read_frames(path: str | os.PathLike[str]) -> list[ase.Atoms]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`{path}`: there is no such file of structures")
     try:
+        check_counts(Path(path))
         found = list(ase.io.iread(str(path), ":"))
     except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {error}") from error
+        raise ValueError(f"`{path}` must hold structures in a format of ASE, which says: {in_one_line(error)}") from error
     if not found:
         raise ValueError(f"`{path}` must hold structures, it is empty")
     return found

@@ -9,6 +9,8 @@ import typer
 from rich.markup import escape
 
 from spinconv.export.console import console, errors_in_words
+from spinconv.potential.words import in_one_line
+from spinconv.potential.xyz import check_counts
 
 
 class Particles(NamedTuple):
@@ -124,7 +126,7 @@ def _read_with_openmm(path: Path, app: "openmm.app") -> Particles:  # type: igno
             with path.open() as text:
                 file = (app.PDBFile if path.suffix.lower() == ".pdb" else app.PDBxFile)(text)
         except Exception as error:  # OpenMM's readers raise anything
-            reason = str(error).replace("WARNING: ", "")
+            reason = in_one_line(error).replace("WARNING: ", "")
             raise ValueError(f"`{path}` must be a PDB or mmCIF file; OpenMM says: {reason}") from error
     atoms = list(file.topology.atoms())
     return Particles(
@@ -139,9 +141,10 @@ def _read_with_ase(path: Path) -> Particles:
     import ase.io
 
     try:
+        check_counts(path)
         atoms = ase.io.read(str(path), -1)
     except Exception as error:  # ASE's readers raise anything
-        raise ValueError(f"`{path}` must be a structure in a format of ASE, which says: {error}") from error
+        raise ValueError(f"`{path}` must be a structure in a format of ASE, which says: {in_one_line(error)}") from error
     assert isinstance(atoms, ase.Atoms)  # one frame was asked for
     if atoms.pbc.any() and not atoms.pbc.all():
         raise ValueError(f"`{path}` must be periodic in three directions or in none for OpenMM, got pbc {atoms.pbc.tolist()}")

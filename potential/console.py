@@ -24,13 +24,23 @@ def warn(sentence: str, to: Console = console) -> None:
 
 @contextmanager
 def errors_in_words(*others: type[Exception], to: Console = console) -> Iterator[None]:
-    """Turns what a user can cause (ValueError, OSError and `others`) into one line and exit code 1."""
+    """Turns what a user can cause (ValueError, OSError and `others`, a full memory) into one line and exit code 1."""
     kinds: tuple[type[Exception], ...] = (ValueError, OSError, *others)
     try:
         yield
     except kinds as error:
         to.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
         raise typer.Exit(1) from None
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        to.print("[bold red]ERROR[/]: there is not enough memory for this; take a smaller network or fewer atoms at once", highlight=False)
+        raise typer.Exit(1) from None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, or torch on a CPU or a GPU, found no more memory."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 @contextmanager

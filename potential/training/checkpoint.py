@@ -19,6 +19,7 @@ from spinconv.potential.training.metrics import ErrorFigure
 FORMAT = 2
 KEY = "spinconv"
 NOTE = "checkpoint"
+WHAT = "checkpoint of `spinconv train`"
 MOST_BYTES = 2 * 1024**3
 
 
@@ -81,13 +82,13 @@ def model_of(state: Mapping[str, Any]) -> HarmonicSpinConv:
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Everything in a checkpoint file, as it stands there; nothing of it is unpickled before its seal has been found whole."""
     data = read_bounded(path, MOST_BYTES, "checkpoint")
-    if open_sealed(data, os.fspath(path), "checkpoint of `spinconv train`") != NOTE:
-        raise ValueError(f"`{path}` must be a checkpoint of `spinconv train`, is another file of spinconv")
+    if open_sealed(data, os.fspath(path), WHAT) != NOTE:
+        raise ValueError(f"`{path}` must be a {WHAT}, is another file of spinconv")
     try:
         check_members(data)
         content = unpickle(data)
         if not isinstance(content, dict) or not isinstance(content.get(KEY), dict):
-            raise ValueError("must be a checkpoint of `spinconv train`, is another program's")
+            raise ValueError(f"must be a {WHAT}, is another program's")
         if content[KEY].get("format") != FORMAT:
             raise ValueError(
                 f"was written for format {content[KEY].get('format')!r} of another spinconv, whose network is another; "
@@ -104,7 +105,7 @@ def unpickle(data: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything from KeyError to UnpicklingError
-        raise ValueError("must be a checkpoint of `spinconv train`; torch cannot read it as one") from error
+        raise ValueError(f"must be a {WHAT}; torch cannot read it as one") from error
 
 
 def write_checkpoint(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from spinconv.potential.config import REMOVED
 from spinconv.potential.training.config_rows import field_at
+from spinconv.potential.words import shown
 
 WANTED = {
     "int_type": "a whole number",
@@ -25,10 +26,14 @@ WANTED = {
 }
 
 
+MOST_KEY = 200
+"""Characters of a key in a sentence."""
+
+
 def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequence[str]) -> str:
     """One of pydantic's complaints about a section, which is at the keys `above`, in our words; `known` are all keys that there are."""
     where = [str(part) for part in error["loc"] if not (isinstance(part, str) and part.endswith("]"))]
-    key = ".".join(above + where)
+    key = ".".join(above + where)[:MOST_KEY]
     kind, got, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "missing":
         its_section, name = field_at(section, where)
@@ -52,7 +57,7 @@ def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequ
         wanted = str(context.get("error", error["msg"]))
         if kind == "value_error" and (isinstance(got, (dict, BaseModel)) or not key):
             return f"`{key}` {wanted}" if key else wanted
-    return f"`{key}` {wanted}, got {got!r}"
+    return f"`{key}` {wanted}, got {shown(got)}"
 
 
 def suggestion(key: str, known_here: list[str], known: Sequence[str]) -> str:

@@ -10,6 +10,9 @@ import ase
 import numpy as np
 from ase.data import chemical_symbols
 
+from spinconv.potential.words import element_name
+
+LARGEST = 1e100  # of labels, positions and cells: squares and sums of them are still numbers
 HEAVIEST = 118  # atomic number
 
 
@@ -88,6 +91,8 @@ def check(frame: Frame) -> None:
     ):
         if values is not None and not np.all(np.isfinite(values)):
             raise DataError(f"{frame.name}: {label}: not a finite number")
+        if values is not None and np.max(np.abs(values), initial=0.0) > LARGEST:
+            raise DataError(f"{frame.name}: {label}: a number beyond {LARGEST:g}, whose square cannot be computed")
     for k, number in enumerate(frame.atoms.numbers.tolist()):
         if not 1 <= number <= HEAVIEST:
             raise DataError(f"{frame.name}: atom {k} has no chemical element, its atomic number is {number}")
@@ -102,7 +107,7 @@ def check_elements(frames: Sequence[Frame], elements: Sequence[int], whose: str)
         unknown = sorted(set(frame.atoms.numbers.tolist()) - set(elements))
         if unknown:
             known = " ".join(chemical_symbols[z] for z in elements)
-            raise DataError(f"{frame.name}: has the element {chemical_symbols[unknown[0]]}, {whose} knows {known}")
+            raise DataError(f"{frame.name}: has the element {element_name(unknown[0])}, {whose} knows {known}")
 
 
 def elements_of(frames: Sequence[Frame]) -> list[int]:

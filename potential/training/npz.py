@@ -8,6 +8,7 @@ from pathlib import Path
 import ase
 import numpy as np
 
+from spinconv.potential.memory import available_memory, in_words
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs
 from spinconv.potential.training.labels import STRESS, VIRIALS, labelled, real
 from spinconv.potential.training.units import ENERGY, LENGTH, spelled
@@ -28,9 +29,16 @@ IGNORED = {  # where the frames come from, and figures and labels that stand the
 }
 
 
+def check_unpacked(size: int, path: Path) -> None:
+    """Refuse an archive that does not fit into the memory: packed, it may be a thousand times smaller."""
+    if size > (free := available_memory()):
+        raise DataError(f"{path}: has {in_words(size)} of arrays, {in_words(free)} of memory are free; cut it into smaller files")
+
+
 def read_npz(path: Path, keys: Keys, needs: Needs) -> tuple[list[Frame], str | None, str | None, str]:
     """The frames, the units of energy and length, and who says so."""
     with np.load(path, allow_pickle=False) as archive:
+        check_unpacked(sum(member.file_size for member in archive.zip.infolist()), path)
         layout, names = layout_of(archive.files, keys, path)
         arrays = {key: archive[key] for key in archive.files if key in BESIDE.union(names)}
     frames = [

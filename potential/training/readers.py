@@ -18,6 +18,8 @@ from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, ch
 from spinconv.potential.training.labels import check_keys, labelled
 from spinconv.potential.training.npz import read_npz
 from spinconv.potential.training.units import ENERGY, LENGTH
+from spinconv.potential.words import in_one_line
+from spinconv.potential.xyz import check_counts
 
 Raw = tuple[list[Frame], str | None, str | None, str]  # frames, stated units of energy and length, who says so
 
@@ -84,7 +86,7 @@ def in_data_errors(path: Path, read: Callable[[], Any]) -> Any:
     except DataError:
         raise
     except Exception as error:  # parsers raise anything at all on a broken file
-        raise DataError(f"{path}: cannot be read: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise DataError(f"{path}: cannot be read: {in_one_line(error)}") from error
 
 
 def reader_of(path: Path) -> Callable[[Path, Keys, Needs], Raw]:
@@ -101,6 +103,7 @@ def read_ase(path: Path, keys: Keys, needs: Needs) -> Raw:
 
 def ase_atoms(path: Path) -> Iterator[ase.Atoms]:
     """The structures that ASE reads from a file."""
+    check_counts(path)
     if ase.io.formats.filetype(str(path)) == "extxyz":
         return iter(ase.io.iread(path, ":", format="extxyz", properties_parser=checked_properties))
     return iter(ase.io.iread(path, ":"))

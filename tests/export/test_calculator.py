@@ -163,6 +163,8 @@ def test_a_wrong_device_is_called_a_wrong_device(calculator: SpinConvCalculator,
 def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
     with pytest.raises(ValueError, match="`atoms` must consist of the model's elements H, C, O, Cu, got He"):
         with_calculator(ase.Atoms("He"), calculator).get_potential_energy()
+    with pytest.raises(ValueError, match="`atoms` must consist of the model's elements H, C, O, Cu, got atomic number 1000"):
+        with_calculator(ase.Atoms([1000]), calculator).get_potential_energy()
 
 
 @pytest.mark.parametrize("distance", [0, 1e-9, 0.09])

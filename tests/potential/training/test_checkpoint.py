@@ -87,7 +87,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing.ckpt`: there is no such checkpoint"):
         load_checkpoint(tmp_path / "nothing.ckpt")
     for name, sentence in (
-        ("text.ckpt", "must be a file written by spinconv, is of another kind"),
+        ("text.ckpt", "must be a checkpoint of `spinconv train`, is of another kind"),
         ("empty.ckpt", "must be a checkpoint, is empty"),
         ("old.ckpt", "has no seal of spinconv: it was written by another program or an older spinconv"),
         ("model.pt", "must be a checkpoint of `spinconv train`, is another file of spinconv"),
@@ -109,7 +109,7 @@ def test_whatever_byte_is_changed_or_cut_the_file_is_refused(tmp_path):
     damaged += [whole[:k] for k in chance.choices(range(1, len(whole)), k=30)]
     for data in damaged:
         (tmp_path / "b.ckpt").write_bytes(data)
-        with pytest.raises(ValueError, match=r"b\.ckpt` (is damaged|must be a file written by spinconv)[^\n]*$"):
+        with pytest.raises(ValueError, match=r"b\.ckpt` (is damaged|must be a checkpoint of `spinconv train`)[^\n]*$"):
             load_checkpoint(tmp_path / "b.ckpt")
 
 

@@ -85,6 +85,7 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
             {"data": {"train": "t.xyz", "units": "kcal"}},
             "ethanol.yaml: `data.units.energy` must be one of eV, kcal/mol, kJ/mol or Hartree, got 'kcal'",
         ),
+        ({"batch_size": "x" * 5000}, f"ethanol.yaml: `batch_size` must be a whole number, got '{'x' * 99}..."),
         ({"reference_energies": {"H": "x"}}, "ethanol.yaml: `reference_energies.values.H` must be a number, got 'x'"),
         (
             {"reference_energies": {}},

@@ -101,6 +101,11 @@ GOOD = ["H 0 0 0 0 0 0", "H 0 0 0.74 0 0 0"]
         ("energy=nan", GOOD, "bad.xyz, frame 0: energy: not a finite number"),
         ("energy=-1.0", ["H 0 0 0 0 0 0", "H 0 0 nan 0 0 0"], "bad.xyz, frame 0: positions: not a finite number"),
         ("energy=-1.0", ["H 0 0 0 0 0 0", "H 0 0 0.7 0 inf 0"], "bad.xyz, frame 0: forces: not a finite number"),
+        (
+            "energy=-1.0",
+            ["H 0 0 0 0 0 0", "H 0 0 0.7 0 1e300 0"],
+            "bad.xyz, frame 0: forces: a number beyond 1e+100, whose square cannot be computed",
+        ),
     ],
 )
 def test_a_bad_frame_is_refused_with_its_name(tmp_path, labels, rows, sentence):

@@ -4,6 +4,7 @@ import ase
 import numpy as np
 import pytest
 
+from spinconv.potential.training import npz
 from spinconv.potential.training.frames import DataError, Keys
 from spinconv.potential.training.readers import read_frames
 
@@ -103,4 +104,12 @@ def test_what_is_not_understood_is_refused(tmp_path, changes, sentence):
 def test_three_frames_leave_open_what_three_values_of_pbc_are(tmp_path):
     archive(tmp_path / "a.npz", n_frames=3, cell=CELL, pbc=[True, True, False])
     with pytest.raises(DataError, match=r"`pbc` of 3 values may be of 3 axes or 3 frames; give 3 x 3"):
+        read_frames(tmp_path / "a.npz")
+
+
+def test_an_archive_that_would_not_fit_into_the_memory_is_not_unpacked(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", energy=np.zeros(1_000_000))
+    assert (tmp_path / "a.npz").stat().st_size < 20_000
+    monkeypatch.setattr(npz, "available_memory", lambda: 1_000_000)
+    with pytest.raises(DataError, match=r"a.npz: has 8 MB of arrays, 1 MB of memory are free; cut it into smaller files"):
         read_frames(tmp_path / "a.npz")
