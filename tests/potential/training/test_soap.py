@@ -186,13 +186,14 @@ def backward(loss: torch.Tensor, parameter: nn.Parameter) -> torch.Tensor:
 
 def test_the_maps_of_a_model_have_a_basis_and_its_vectors_have_none():
     """Whatever is looked up by element or pair is a vector per element or pair: no basis is common to its rows."""
-    model = HarmonicSpinConv(ModelConfig(elements=(1, 6, 8)), [0.0] * 3)
+    config = ModelConfig(elements=(1, 6, 8))
+    model = HarmonicSpinConv(config, [0.0] * 3)
     names = {p: name for name, p in model.named_parameters()}
     maps, others = parameter_groups(model)
     assert len(maps["params"]) + len(others["params"]) == len(names)
     linear = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Linear)}
     convolutions = {name for p, name in names.items() if p.dim() == 4}
-    assert len(convolutions) == model.n_blocks
+    assert len(convolutions) == config.n_blocks
     assert {names[p] for p in maps["params"]} == linear | convolutions
     assert all(is_matrix(p, 200) for p in maps["params"] if 1 not in p.shape)
 
