@@ -41,6 +41,7 @@ def export_model(
     if dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     exact = copy.deepcopy(model).to(torch.float64).eval().requires_grad_(False)
+    check_is_finite(exact)
     config = model.config.to_dict()
     metadata = make_metadata(
         {
@@ -62,6 +63,13 @@ def export_model(
     )
     write_model_file(path, exact, ExportedModel(exact), metadata)
     return metadata.plain()
+
+
+def check_is_finite(model: HarmonicSpinConv) -> None:
+    """Raises ValueError for a model that can compute no number."""
+    for name, value in model.named_parameters():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"`{name}` of the model must be finite numbers: its training went astray; export another checkpoint")
 
 
 def write_model_file(path: str | os.PathLike[str], exact: HarmonicSpinConv, exported: ExportedModel, metadata: Metadata) -> None:

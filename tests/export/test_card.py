@@ -34,7 +34,7 @@ TRAINING = {
     },
 }
 COVERAGE = {
-    "shortest_distances": {f"{a}-{b}": 1.0 + n / 100 for n, (a, b) in enumerate((a, b) for a in "HCO" for b in "HCO" if a <= b)},
+    "shortest_distances": {f"{a}-{b}": 1.0 + n / 100 for n, (a, b) in enumerate((a, b) for i, a in enumerate("HCO") for b in "HCO"[i:])},
     "neighbors": {"H": [8, 8], "C": [5, 9], "O": [8, 8], "Cu": [0, 0]},
 }  # fmt: skip
 

@@ -186,8 +186,8 @@ def test_what_cannot_be_evaluated_is_refused(files):
     atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.zeros((2, 3)))
     ase.io.write(files / "other.xyz", atoms)
     for arguments, sentence in (
-        (("nothing.ckpt", "data.xyz"), "nothing.ckpt: there is no such checkpoint"),
-        (("data.xyz", "data.xyz"), "data.xyz: must be a checkpoint of `spinconv train`; torch cannot read it as one"),
+        (("nothing.ckpt", "data.xyz"), "nothing.ckpt`: there is no such checkpoint"),
+        (("data.xyz", "data.xyz"), "data.xyz` must be a checkpoint of `spinconv train`, is of another kind"),
         (("best.ckpt", "nothing.xyz"), "nothing.xyz: there is no such file"),
         (("best.ckpt", "other.xyz"), "other.xyz, frame 0: has the element N, the model knows H C O"),
         (("best.ckpt", "data.xyz", "--dtype", "half"), "`--dtype` must be one of float32, float64, got 'half'"),
