@@ -6,6 +6,7 @@
 #include <torch/jit.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace spinconv {
@@ -43,6 +44,14 @@ torch::Tensor row_of_element(const std::vector<int64_t>& elements) {
   return rows;
 }
 
+/// The constants of pairs fade at the cutoff, the Bessel functions know it by its number: they must be one.
+void check_cutoff(const torch::Tensor& pairs, double cutoff) {
+  constexpr double rounding = 1e-5;
+  const auto inverse = pairs.dim() == 2 && pairs.size(0) > 0 ? pairs.select(0, 0).select(0, -1).item<double>() : 0.0;
+  if (std::abs(inverse * cutoff - 1.0) < rounding) return;
+  throw Error("its `constants.pairs` are not those of its `model`; export it again");
+}
+
 }  // namespace
 
 std::vector<std::string> known_kinds() { return {"harmonic"}; }
@@ -55,6 +64,7 @@ Equations::Equations(const Metadata& metadata, const std::vector<Tensor>& weight
     const auto value = to_torch(stored);
     weights_.insert(stored.name(), value.to(device, value.is_floating_point() ? dtype : torch::kInt64));
   }
+  check_cutoff(weights_.at("constants.pairs"), metadata.info.cutoff);
   weights_.insert("constants.element", row_of_element(metadata.info.elements).to(device));
   weights_.insert("constants.reference_energies", torch::tensor(metadata.reference_energies, torch::kFloat64).to(device));   // stay so
   settings_.insert("cutoff", metadata.info.cutoff);

@@ -92,7 +92,7 @@ def test_the_card_of_a_model_file_says_what_it_is(info: Any, file: Path) -> None
         "epoch 588, step 111,720, 2026-11-23",
         "licence CC0-1.0",
         "arXiv:2106.09575",
-        "format 1, weights ",
+        "format 2, weights ",
     ):
         assert part in said, part
 

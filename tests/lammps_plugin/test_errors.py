@@ -1,15 +1,18 @@
 """Every bad input has its sentence, and the sentence is tested."""
 
-import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from packed import of_format_1, other_torchscript, repacked, saved, saved_again
 from structures import dimer
+
+from spinconv.export.container import read_container
 
 BOX = ("region cell block 0 9 0 9 0 9", "create_box 2 cell", "mass * 1.0", "create_atoms 1 single 1 1 1", "create_atoms 2 single 2 2 2")
 
@@ -93,110 +96,50 @@ def test_pair_style_refuses_cuda_where_there_is_none(lmp: Any, model_file: Path)
     refused(lmp, "`device` is cuda, but this torch finds no CUDA device; use cpu", f"pair_style spinconv {model_file} device cuda")
 
 
-class Scripted(torch.nn.Module):
-    """Something TorchScript that is no model of ours, or says it is one of another time."""
-
-    format_version: int
-    kind: str
-    cutoff: float
-    elements: list[int]
-    conservative: bool
-    dtype: str
-    n_blocks: int
-
-    def __init__(self, **says: Any) -> None:
-        super().__init__()
-        self.format_version, self.kind, self.cutoff, self.elements, self.conservative, self.dtype = 1, "harmonic", 5.0, [1], True, "float64"
-        self.n_blocks = 0
-        for name, value in says.items():
-            setattr(self, name, value)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x
+def as_bytes(make: Callable[[], bytes]) -> Callable[[Path, Path], object]:
+    return lambda model, path: path.write_bytes(make())
 
 
-class Geometry(NamedTuple):
-    vectors: torch.Tensor
+def flipped(model: Path, path: Path) -> None:
+    data = bytearray(model.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
 
 
-class ScriptedModel(Scripted):
-    """One that answers, with nonsense."""
-
-    @torch.jit.export
-    def edges(self, vectors: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor) -> tuple[Geometry, torch.Tensor, torch.Tensor]:
-        return Geometry(vectors), vectors, vectors
-
-    @torch.jit.export
-    def moments(self, k: int, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return torch.zeros(n_atoms, 1, dtype=m.dtype)
-
-    @torch.jit.export
-    def spin(self, k: int, moments: torch.Tensor, geometry: Geometry, j: torch.Tensor) -> torch.Tensor:
-        return moments
-
-    @torch.jit.export
-    def mix(
-        self, k: int, h: torch.Tensor, m: torch.Tensor, t: torch.Tensor, numbers_j: torch.Tensor, numbers_i: torch.Tensor
-    ) -> torch.Tensor:
-        return m
-
-    @torch.jit.export
-    def sums(self, m: torch.Tensor, geometry: Geometry, i: torch.Tensor, n_atoms: int) -> torch.Tensor:
-        return torch.zeros(n_atoms, 3, dtype=m.dtype).index_add(0, i, m)
-
-    @torch.jit.export
-    def readout(self, sums: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-        return sums.sum(dim=1) * float("nan")
-
-
-def save(module: torch.nn.Module, path: Path, metadata: bool = True) -> Path:
-    extra = {"spinconv.json": json.dumps({"format_version": 1})} if metadata else {}
-    torch.jit.save(torch.jit.script(module), str(path), _extra_files=extra)
-    return path
-
-
-def text_file(path: Path) -> None:
-    path.write_text("not a model")
-
-
-def weights(path: Path) -> None:
-    torch.save({"weight": torch.zeros(3)}, path)
+def cut(model: Path, path: Path) -> None:
+    path.write_bytes(model.read_bytes()[:-1000])
 
 
 FILES = {
-    "a text": (text_file, "is not a model.pt (`spinconv export` writes one)"),
-    "weights": (weights, "is not a model.pt (`spinconv export` writes one)"),
-    "an empty file": (Path.touch, "must be a model file, is empty"),
-    "another's TorchScript": (
-        lambda path: save(Scripted(), path, False),
-        "is a TorchScript file but not one of spinconv (it has no spinconv.json)",
+    "a text": (lambda model, path: path.write_text("not a model"), "must be a model file written by `spinconv export`, is of another kind"),
+    "weights": (as_bytes(lambda: saved({"weight": torch.zeros(3)})), "is an archive without spinconv.json"),
+    "an empty file": (lambda model, path: path.touch(), "must be a model file, is empty"),
+    "another's TorchScript": (as_bytes(other_torchscript), "is a TorchScript file without spinconv.json"),
+    "of format 1": (as_bytes(of_format_1), "was written for format 1 by spinconv 0.1; export it again from its checkpoint"),
+    "saved again": (
+        lambda model, path: path.write_bytes(saved_again(model.read_bytes())),
+        "was saved again by torch and has lost its seal; use the file that `spinconv export` wrote",
     ),
-    "another format": (
-        lambda path: save(Scripted(format_version=3), path),
-        "was written for format 3, this spinconv reads format 1; export it again",
+    "another kind": (
+        lambda model, path: repacked(model, path, kind="grid"),
+        "is damaged: holds a model of kind `grid`, this spinconv runs `harmonic`",
     ),
-    "another kind": (lambda path: save(Scripted(kind="grid"), path), "holds a model of kind `grid`, this spinconv runs `harmonic`"),
-    "direct forces": (lambda path: save(ScriptedModel(conservative=False), path), "are not the gradient of its energy"),
-    "another size": (
-        lambda path: save(ScriptedModel(shortest_distances=[1.0, 2.0], neighbor_range=[1, 2]), path),
-        "is damaged: it must have a shortest distance for each of its 1 pairs of elements, got 2; export it again",
-    ),
-    "without stages": (lambda path: save(Scripted(), path), "is damaged: it has no method `edges`; export it again"),
+    "damaged": (flipped, "is damaged: its bytes do not have the hash that is written in it"),
+    "cut": (cut, "is damaged: it is cut short"),
+    "of other shapes": (lambda model, path: repacked(model, path, weights={"energy.first.bias": np.zeros(3)}), "is damaged: "),
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize(("make", "words"), FILES.values(), ids=FILES)
-def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, tmp_path: Path) -> None:
+def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, model_file: Path, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
-    make(path)
+    make(model_file, path)
     lmp("units metal", *BOX)
-    refused(lmp, f"{path} {words}" if "folder" not in words else words, f"pair_style spinconv {path}")
+    refused(lmp, words, f"pair_style spinconv {path}")
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_direct_forces_are_refused_until_asked_for(lmp: Any, tmp_path: Path) -> None:
-    path = save(ScriptedModel(conservative=False), tmp_path / "model.pt")
+def test_direct_forces_are_refused_until_asked_for(lmp: Any, model_file: Path, tmp_path: Path) -> None:
+    path = repacked(model_file, tmp_path / "model.pt", conservative=False)
     lmp("units metal", *BOX)
     refused(
         lmp,
@@ -238,36 +181,35 @@ def test_a_run_is_refused_with(line: str, words: str, lmp: Any, model_file: Path
     refused(lmp, words, "run 0")
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, tmp_path: Path) -> None:
-    path = save(ScriptedModel(elements=[6, 8]), tmp_path / "model.pt")
+def astray(model: Path, path: Path) -> Path:
+    """A model whose energies overflow wherever an atom has a neighbour."""
+    return repacked(model, path, weights={"energy.last.weight": np.full((1, 16), 1e300)}, dtype="float32")
+
+
+def broken_for_copper(model: Path, path: Path) -> Path:
+    """A model that fails, after its first exchange, where two copper atoms are neighbours: its last pair of elements has no factors."""
+    name = "blocks.0.of_neighborhood.factors"
+    return repacked(model, path, weights={name: read_container(model).weights[name][:-1]})
+
+
+def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, model_file: Path, tmp_path: Path) -> None:
+    path = astray(model_file, tmp_path / "model.pt")
     elements = lmp.place(dimer(1.2))
     lmp(f"pair_style spinconv {path}", f"pair_coeff * * {elements}", "reset_timestep 42")
     words = "energy or force of atom 1 is not a number; its nearest neighbor is at 1.2 A"
     refused(lmp, words, "run 0")
 
 
-class FailsAlone(ScriptedModel):
-    """One block, and on a rank with many edges no result."""
-
-    @torch.jit.export
-    def spin(self, k: int, moments: torch.Tensor, geometry: Geometry, j: torch.Tensor) -> torch.Tensor:
-        if j.shape[0] > 2:
-            raise RuntimeError("too many edges for me")
-        return moments.index_select(0, j)
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 @pytest.mark.parametrize("way", ["fails", "is not a number"])
-def test_what_goes_wrong_on_one_rank_ends_all(way: str, ranks: int, program: Any, tmp_path: Path) -> None:
+def test_what_goes_wrong_on_one_rank_ends_all(way: str, ranks: int, program: Any, model_file: Path, tmp_path: Path) -> None:
     """A crowd at one end of a long box, and an atom or none at the other: the others wait for nobody."""
-    save((FailsAlone if way == "fails" else ScriptedModel)(n_blocks=1), tmp_path / "model.pt")
+    (broken_for_copper if way == "fails" else astray)(model_file, tmp_path / "model.pt")
     atoms = "\n".join(f"create_atoms 1 single {2 + n} 2 2" for n in range(4))
     box = "region cell block 0 60 0 9 0 9\ncreate_box 1 cell\nmass 1 1.0"
-    done = program(f"units metal\n{box}\n{atoms}\npair_style spinconv model.pt\npair_coeff * * H\nrun 0", ranks=ranks)
+    done = program(f"units metal\n{box}\n{atoms}\npair_style spinconv model.pt\npair_coeff * * Cu\nrun 0", ranks=ranks)
     assert done.returncode != 0
-    words = {"fails": "too many edges for me", "is not a number": "is not a number; its nearest neighbor is at 1 A"}
+    words = {"fails": "index out of range", "is not a number": "is not a number; its nearest neighbor is at 1 A"}
     assert "ERROR: pair_style spinconv at step 0: " in done.stdout
     assert words[way] in done.stdout
 

@@ -1,6 +1,5 @@
 """What is refused, and in which words."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from packed import repacked
 from structures import ethanol
 
 from models import random_model
@@ -16,7 +16,6 @@ from spinconv.export import export_model
 from spinconv.export.bind import bind_model
 from spinconv.export.build import Build, minor, read_build
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.writer import METADATA_FILE
 from spinconv.openmm_plugin import force
 from spinconv.openmm_plugin import library as library_module
 from spinconv.openmm_plugin.library import check_openmm, load_library
@@ -78,12 +77,7 @@ def test_an_unknown_precision_is_refused(model_file: Path) -> None:
 @pytest.fixture
 def direct_forces_file(model_file: Path, tmp_path: Path) -> Path:
     """A file that says of itself that its forces are not the gradient of its energy."""
-    extra = {METADATA_FILE: ""}
-    module = torch.jit.load(model_file, _extra_files=extra)
-    module.conservative = False
-    metadata = {**json.loads(extra[METADATA_FILE]), "conservative": False}
-    torch.jit.save(module, tmp_path / "direct.pt", _extra_files={METADATA_FILE: json.dumps(metadata)})
-    return tmp_path / "direct.pt"
+    return repacked(model_file, tmp_path / "direct.pt", conservative=False)
 
 
 def test_direct_forces_are_refused_by_every_door(direct_forces_file: Path, tmp_path: Path, mm: SimpleNamespace) -> None:
