@@ -8,12 +8,12 @@ import torch
 from ase.data import atomic_numbers
 
 from spinconv.export.container import Container, read_container
-from spinconv.export.memory import keep_freed_memory
 from spinconv.export.metadata import Metadata
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES, KIND
 from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.coverage import Coverage
+from spinconv.potential.memory import keep_freed_memory
 
 ROUNDING = 1e-9
 """Of constants that another machine computed; their sizes are of order 1."""

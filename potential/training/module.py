@@ -83,6 +83,10 @@ class Training(lightning.LightningModule):
         self.losses += 1
         return value
 
+    def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
+        """Of the parameters alone: what the loss would be at other positions, which forces as derivatives keep at hand, nobody asks."""
+        super().backward(loss, *args, inputs=self.average.parameters, **kwargs)
+
     def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None) -> None:
         if gradient_clip_val is not None:  # with the list at hand: to walk through the modules at each step takes as long as to clip
             torch.nn.utils.clip_grad_norm_(self.average.parameters, float(gradient_clip_val))

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from spinconv.potential.config import ModelConfig
 from spinconv.potential.coverage import Coverage, coverage_of
 from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
 from spinconv.potential.training.checkpoint import load_checkpoint
@@ -72,6 +73,7 @@ def fit_alone(
     check_devices(config, source.name)
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    keep_freed_memory()
 
     # what is learned from
     splits = splits or read_splits(config, source, console)

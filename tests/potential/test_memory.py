@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,22 @@ def test_free_is_what_the_machine_and_every_group_around_the_process_has(tmp_pat
 
 def test_this_machine_has_some():
     assert available_memory() > 0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's setting")
+@pytest.mark.parametrize(("before", "kept"), [("", False), ("keep_freed_memory()", True)])
+def test_freed_memory_is_found_again_where_it_is_kept(before: str, kept: bool) -> None:
+    """64 MB a second time: without the setting, which holds for a process, the kernel clears every page anew."""
+    script = f"""
+import resource
+import numpy as np
+from spinconv.potential.memory import keep_freed_memory
+{before}
+for _ in range(2):
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.empty(2**23).fill(1.0)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start
+print(faults)
+"""
+    faults = int(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout)
+    assert (faults < 10) == kept

@@ -257,6 +257,22 @@ def test_training_learns_forces_and_energies(tmp_path):
     assert float(last["energy_mae_mev_per_atom"]) < 0.4 * float(first["energy_mae_mev_per_atom"])
 
 
+def test_a_step_takes_the_whole_gradient_of_its_loss_by_the_weights(tmp_path, train_file, monkeypatch):
+    """Backward goes to the weights alone and not to the positions: that leaves nothing out."""
+    compared = []
+
+    def comparing(training, loss, *arguments, **options):
+        whole = torch.autograd.grad(loss, list(training.model.parameters()), retain_graph=True)
+        original(training, loss, *arguments, **options)
+        compared.append([torch.equal(parameter.grad, part) for parameter, part in zip(training.model.parameters(), whole, strict=True)])
+
+    original = module.Training.backward
+    monkeypatch.setattr(module.Training, "backward", comparing)
+    run(tmp_path, "out", max_epochs=1)
+    assert compared
+    assert all(map(all, compared))
+
+
 def test_stress_is_learned_where_asked_for(tmp_path):
     frames = []
     for seed in range(16):
