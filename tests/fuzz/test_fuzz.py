@@ -1,4 +1,4 @@
-"""Damaged files and odd numbers at every door, for two minutes, half of which go into whole files; `python -m tests.fuzz --seconds 3600 --seed 1` goes on."""
+"""Damaged files and odd numbers at every door, for two minutes; `python -m tests.fuzz --seconds 3600 --seed 1` goes on."""
 
 import random
 import time
