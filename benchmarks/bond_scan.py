@@ -79,6 +79,17 @@ def trained_range(frames: list[ase.Atoms], scan: Scan, atoms: ase.Atoms) -> tupl
     return min(lengths), max(lengths)
 
 
+def inwards(lengths: np.ndarray, energy: np.ndarray, equilibrium: float) -> str:
+    """Whether the energy rises from the minimum inwards to the end, in words: where it first turns, and how low it gets after that."""
+    inner = lengths < equilibrium
+    d, e = lengths[inner][::-1], energy[inner][::-1]  # outermost first
+    falls = np.flatnonzero(np.diff(e) < 0)
+    if not len(falls):
+        return "rises all the way inwards"
+    top = int(falls[0])
+    return f"first turns inwards at {d[top]:.2f} Å ({e[top]:.2f} eV), and has {e[top:].min():.2f} eV at its lowest below that"
+
+
 def main(
     model: Annotated[Path, typer.Argument(help="A model of H, C and O.")] = Path("models/ethanol/model.pt"),
     train: Annotated[Path | None, typer.Option(help="Its training frames.")] = None,
@@ -93,10 +104,8 @@ def main(
     for axes, scan in zip(panels, SCANS, strict=True):
         energy = energies(atoms, scan, lengths)
         equilibrium = float(atoms.get_distance(scan.fixed, scan.moved))
-        inner = lengths < equilibrium
-        wall = bool((np.diff(energy[inner]) < 0).all())
         words = f"{scan.name}: {equilibrium:.3f} Å relaxed, {energy[0]:.0f} eV at {SHORTEST:g} Å, {energy[-1]:.2f} eV at {LONGEST:g} Å"
-        typer.echo(f"{words}; {'rises all the way inwards' if wall else 'DOES NOT rise all the way inwards'}; lowest {energy.min():.3f} eV")
+        typer.echo(f"{words}; {inwards(lengths, energy, equilibrium)}")
         axes.plot(lengths, energy)
         if frames:
             shortest, longest = trained_range(frames, scan, atoms)
