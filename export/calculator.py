@@ -27,8 +27,9 @@ class SpinConvCalculator(Calculator):
     """Energy, per-atom energies, forces and stress of a model file in any cell: free, mixed, periodic, triclinic, small.
 
     `model` is the path of a file written by `spinconv export`, `dtype` "float32", "float64" or None for the file's own choice,
-    `device` as torch names it. The stress exists where a direction is periodic and the cell has a volume; across the directions that are
-    not, as out of the plane of a slab, it is zero. It pickles by the paths of its files, which must be the same when it is read again.
+    `device` as torch names it, or "auto", CUDA where there is one. The stress exists where a direction is periodic and the cell has a
+    volume; across the directions that are not, as out of the plane of a slab, it is zero. It pickles by the paths of its files, which
+    must be the same when it is read again.
 
     Several files make a committee: all results are the mean of theirs, and the properties `force_deviation` (eV/Å) and
     `energy_deviation` (eV) tell for every atom how far they are apart, the root of the mean squared difference from the mean.
@@ -96,7 +97,7 @@ class SpinConvCalculator(Calculator):
 
     def __repr__(self) -> str:
         precision = " and ".join(sorted({str(file.dtype).removeprefix("torch.") for file in self.models}))
-        where = f"{precision} on {self.parameters['device']}"
+        where = f"{precision} on {next(self.model.module.parameters()).device}"
         return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
 
     @plain_torch()

@@ -34,13 +34,13 @@ class ModelFile(NamedTuple):
 
 @plain_torch()
 def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
-    """Loads a model file on `device` (torch's name), computing in `dtype` ("float32", "float64"; None: the file's own).
+    """Loads a model file on `device` (as `usable_device` knows it), computing in `dtype` ("float32", "float64"; None: the file's own).
 
     Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged; FileNotFoundError if
     there is none.
     """
     keep_freed_memory()
-    check_device(device)
+    device = usable_device(device)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
     container = read_container(path)
@@ -78,10 +78,16 @@ def check_constants(found: dict[str, torch.Tensor | None], model: HarmonicSpinCo
             raise ValueError(f"`{name}` is damaged: its `{key}` are not those of its `model`; export it again")
 
 
-def check_device(device: str | torch.device) -> None:
-    """Raises ValueError for a device that this machine, or this torch, does not have."""
+def usable_device(device: str | torch.device) -> torch.device:
+    """The device of torch's name, or of "auto": CUDA where torch finds one, else the CPU.
+
+    Raises ValueError for a device that this machine, or this torch, does not have.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         torch.zeros(1, device=device).item()  # a device may be known and have no numbers, as meta
+        return torch.device(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).strip().partition("\n")[0]
         raise ValueError(f"`device` must be one that torch can use here, got {str(device)!r}: {why}") from None

@@ -58,8 +58,6 @@ class Evaluation:
     def __init__(
         self, path: str, numbers: list[int], periodic: bool, precision: str | None, device: str, particles: list[int] | None = None
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self.path, self.numbers, self.periodic, self.precision, self.device = path, numbers, periodic, precision, device
         self.particles = particles
         self.model = read_model(path, precision, device)

@@ -27,7 +27,7 @@ def evaluate(
     batch: Annotated[int | None, typer.Option(min=1, help="Frames evaluated together (default: some 20,000 pairs of atoms).")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of torch (default: its own choice).")] = None,
     dtype: Annotated[str | None, typer.Option(help="Precision: float32 or float64 (default: the file's own).")] = None,
-    device: Annotated[str, typer.Option(help="As torch names it: cpu, cuda, cuda:1.")] = "cpu",
+    device: Annotated[str, typer.Option(help="As torch names it: cpu, cuda, cuda:1; or auto, CUDA where there is one.")] = "cpu",
     energy_unit: Annotated[
         str | None, typer.Option(help="Unit of the data's energies, if not recognised: eV, kcal/mol, kJ/mol, Hartree.")
     ] = None,
@@ -45,7 +45,7 @@ def evaluate(
     import torch
 
     from spinconv.export.loading import load
-    from spinconv.export.reader import check_device
+    from spinconv.export.reader import usable_device
     from spinconv.export.writer import DTYPES
     from spinconv.potential.training.doubts import doubts
     from spinconv.potential.training.evaluation import (
@@ -67,7 +67,7 @@ def evaluate(
         for option, path in (("--plot", plot), ("--output", output)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise ValueError(f"`{option}` must be in a folder that is there, got {path}")
-        check_device(device)
+        where = usable_device(device)
         if threads is not None:
             torch.set_num_threads(threads)
         loaded = load(model, dtype)
@@ -81,7 +81,7 @@ def evaluate(
                 architecture,
                 file.frames,
                 DTYPES[loaded.dtype],
-                device,
+                where,
                 batch,
                 lambda n: progress(n / of, f"{n:,} of {of:,} frames"),
             )

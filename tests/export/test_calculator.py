@@ -160,6 +160,20 @@ def test_a_wrong_device_is_called_a_wrong_device(calculator: SpinConvCalculator,
         SpinConvCalculator(calculator.parameters["model"], device=device)
 
 
+def test_auto_is_the_cpu_where_torch_finds_no_other_device(calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert repr(SpinConvCalculator(calculator.parameters["model"], device="auto")).endswith("on cpu)")
+
+
+def test_auto_is_cuda_where_torch_finds_it(calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch) -> None:
+    if torch.cuda.is_available():
+        assert repr(SpinConvCalculator(calculator.parameters["model"], device="auto")).endswith("on cuda:0)")
+        return
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # it is asked for then, and torch says why it is not there
+    with pytest.raises(ValueError, match="got 'cuda'"):
+        SpinConvCalculator(calculator.parameters["model"], device="auto")
+
+
 def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
     with pytest.raises(ValueError, match="`atoms` must consist of the model's elements H, C, O, Cu, got He"):
         with_calculator(ase.Atoms("He"), calculator).get_potential_energy()
