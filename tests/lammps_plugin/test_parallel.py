@@ -13,6 +13,7 @@ from structures import ethanol, slab_with_adsorbate, tiny_cell, triclinic, water
 
 from models import SHIPPED_MODEL, random_model
 from spinconv.export import export_model
+from spinconv.export.container import read_container
 from spinconv.lammps_plugin.engine import box_of
 
 SAME = 1e-11  # relative to the largest: sums of some thousand numbers, each rounded at 1e-16, in another order
