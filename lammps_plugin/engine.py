@@ -20,6 +20,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinconv.export.build import BUILD, read_build
 from spinconv.export.engines import EngineResult, EngineUnavailable
 from spinconv.lammps_plugin import plugin_dir
+from spinconv.potential.searchable import check_searchable
 
 Lammps = Any  # the module has no types
 PADDING = 1.0  # Å beyond the outermost atoms, in directions that are not periodic
@@ -173,7 +174,11 @@ def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str, til
 
 
 def place_atoms(engine: Lammps, atoms: ase.Atoms, box: Box, atom_map: str = "array") -> None:
-    """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers; `atom_map` array, hash or none."""
+    """Makes box and atoms: IDs from 1 in the order of `atoms`, types in the order of atomic numbers; `atom_map` array, hash or none.
+
+    ValueError for positions that LAMMPS would wrap into the box without end.
+    """
+    check_searchable(atoms.positions, atoms.cell.array, atoms.pbc, PADDING)
     (lx, _, _), (xy, ly, _), (xz, yz, lz) = box.edges.tolist()
     low = box.origin.tolist()
     sides = " ".join(f"{a!r} {a + length!r}" for a, length in zip(low, (lx, ly, lz), strict=True))

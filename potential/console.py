@@ -29,13 +29,20 @@ def errors_in_words(*others: type[Exception], to: Console = console) -> Iterator
     try:
         yield
     except kinds as error:
-        to.print(f"[bold red]ERROR[/]: {escape(str(error))}", highlight=False)
+        to.print(f"[bold red]ERROR[/]: {escape(told(error))}", highlight=False)
         raise typer.Exit(1) from None
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         to.print("[bold red]ERROR[/]: there is not enough memory for this; take a smaller network or fewer atoms at once", highlight=False)
         raise typer.Exit(1) from None
+
+
+def told(error: Exception) -> str:
+    """The sentence of an error; of one that the system raised, which file it is about and why."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"`{os.fsdecode(error.filename)}` cannot be used: {error.strerror.lower()}"
+    return str(error)
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -25,8 +25,11 @@ class Evaluation(NamedTuple):
 def energy_and_forces(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: Graph, create_graph: bool = False) -> Evaluation:
     """Energies, forces and virials of every system; `create_graph` keeps them differentiable for training.
 
-    With g = dE/dr_e the receiver gets +g and the sender -g, because r_e = x_j - x_i.
+    With g = dE/dr_e the receiver gets +g and the sender -g, because r_e = x_j - x_i. Works under torch.no_grad(); ValueError under
+    torch.inference_mode(), which forbids gradients.
     """
+    if torch.is_inference_mode_enabled() or graph.vectors.is_inference():
+        raise ValueError("`energy_and_forces` needs gradients: make the graph and call it outside of torch.inference_mode()")
     vectors = graph.vectors.detach().requires_grad_(True)
     atom_energies = model.energies(graph.numbers, graph.edge_index, vectors)
     (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)

@@ -55,7 +55,10 @@ def remove_parts(folder: Path) -> None:
 
 def replace(target: Path, data: bytes, before: os.stat_result | None) -> None:
     """Writes a file beside `target` and renames it; `before` is the status of the file that is there."""
-    if before is not None and not os.access(target, os.W_OK):  # a folder that may be written to lets it be replaced all the same
+    effective = os.access in os.supports_effective_ids
+    if before is not None and not os.access(
+        target, os.W_OK, effective_ids=effective
+    ):  # a folder that may be written to lets it be replaced
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     part = target.with_name(PART.format(secrets.token_hex(8)))
     try:
@@ -102,10 +105,10 @@ def in_a_sentence(path: str | os.PathLike[str]) -> Iterator[None]:
         yield
     except OSError as error:
         parent = Path(path).absolute().parent
-        kept = "; the file that was there is as it was" if Path(path).is_file() else ""
+        kept = "; the file that was there is as it was" if os.path.isfile(path) else ""
         if isinstance(error, FileNotFoundError):
             why = f"the folder {parent} is not there"
-        elif isinstance(error, IsADirectoryError) or Path(path).is_dir():
+        elif isinstance(error, IsADirectoryError) or os.path.isdir(path):
             why = "it is a folder"
         else:
             why = os.strerror(error.errno or errno.EIO).lower()

@@ -1,13 +1,16 @@
-"""Disks that are full, for tests of what is written to them."""
+"""Disks that are full and users who may not write, for tests of what is written."""
 
 import os
 import resource
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+NOBODY = 65534
 
 
 @contextmanager
@@ -32,3 +35,28 @@ def small_disk(folder: Path, n_bytes: int) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def folder_for_all() -> Iterator[Path]:
+    """A folder that everybody may enter, which those of pytest are not, and write to."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        try:
+            yield Path(folder)
+        finally:
+            for path in (Path(folder), *Path(folder).rglob("*")):
+                path.chmod(0o777)
+
+
+@contextmanager
+def as_somebody() -> Iterator[None]:
+    """As a user who may not do everything: where the tests are root's, nobody."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)

@@ -55,6 +55,12 @@ def repacked(path: Path, target: Path, *, weights: dict[str, np.ndarray] | None 
     return target
 
 
+def astray(model: Path, target: Path) -> Path:
+    """A model file whose energies overflow wherever an atom has a neighbour."""
+    weights = {"energy.last.weight": np.full_like(read_container(model).weights["energy.last.weight"], 1e300)}
+    return repacked(model, target, weights=weights, dtype="float32")
+
+
 DATA = packed(random_model(weights_times=2.0))
 
 

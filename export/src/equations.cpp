@@ -49,7 +49,7 @@ void check_cutoff(const torch::Tensor& pairs, double cutoff) {
   constexpr double rounding = 1e-5;
   const auto inverse = pairs.dim() == 2 && pairs.size(0) > 0 ? pairs.select(0, 0).select(0, -1).item<double>() : 0.0;
   if (std::abs(inverse * cutoff - 1.0) < rounding) return;
-  throw Error("its `constants.pairs` are not those of its `model`; export it again");
+  throw Error("is damaged: its `constants.pairs` are not those of its `model`; export it again");
 }
 
 }  // namespace
@@ -60,7 +60,7 @@ Equations::Equations(const Metadata& metadata, const std::vector<Tensor>& weight
     : unit_(equations_of(metadata.info.kind)) {
   const auto last_block = "blocks." + std::to_string(metadata.info.n_blocks) + ".";
   for (const auto& stored : weights) {
-    if (stored.name().rfind(last_block, 0) == 0) throw Error("its weights are of more than its `model.n_blocks`; export it again");
+    if (stored.name().rfind(last_block, 0) == 0) throw Error("is damaged: its weights are of more than its `model.n_blocks`; export it again");
     const auto value = to_torch(stored);
     weights_.insert(stored.name(), value.to(device, value.is_floating_point() ? dtype : torch::kInt64));
   }

@@ -550,7 +550,7 @@ class Evaluation {
 
 }  // namespace
 
-void measure(Stages& stages) {
+void measure(Stages& stages, int64_t element) {
   at::NoGradGuard no_gradients;
   const auto none = torch::zeros({0}, torch::dtype(torch::kInt64).device(stages.device));
   const auto vectors = torch::zeros({0, 3}, torch::dtype(stages.dtype).device(stages.device));
@@ -558,13 +558,15 @@ void measure(Stages& stages) {
   const auto part = [&](size_t n) { return made->elements()[n].toTensor(); };
   const auto m = part(n_geometry + 1);
   constexpr int64_t one_atom = 1;
-  stages.n_sums = stages.equations("sums", {m, part(envelope), part(wall), none, one_atom}).toTensor().numel();
+  const auto sums = stages.equations("sums", {m, part(envelope), part(wall), none, one_atom}).toTensor();
+  stages.n_sums = sums.numel();
   const auto moments = stages.equations("moments", {int64_t(0), m, part(envelope), part(harmonics), none, one_atom}).toTensor();
   stages.n_moments = moments.numel();
-  for (int64_t k = 0; k < stages.n_blocks; ++k) {   // weights of other shapes fail here
+  for (int64_t k = 0; k < stages.n_blocks; ++k) {
     const auto h = stages.equations("spin", {k, moments, part(harmonics), none});
     stages.equations("mix", {k, h, m, part(n_geometry), none, none});
   }
+  stages.equations("readout", {sums, torch::full({1}, element, none.options())});
 }
 
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result) {

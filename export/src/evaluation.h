@@ -20,8 +20,8 @@ struct Stages {
   c10::ScalarType dtype = torch::kFloat64;
 };
 
-/// Finds n_moments and n_sums by calling the stages for no edges.
-void measure(Stages& stages);
+/// Finds n_moments and n_sums by calling the stages for no edges and an atom of an `element`; weights of other shapes fail here.
+void measure(Stages& stages, int64_t element);
 
 /// See Model::evaluate. A failure leaves no other process waiting: it is thrown after all exchanges were made.
 void evaluate_by_stages(const Stages& stages, const Graph& graph, const Request& request, Result& result);

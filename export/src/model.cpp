@@ -131,6 +131,14 @@ void check_is_conservative(const ModelInfo& info, const Options& options, const 
   throw Error("the forces of " + name + " are not the gradient of its energy; this version of spinconv runs only models whose are");
 }
 
+Equations make_equations(const Container& container, const std::string& name, const Stages& stages) {
+  try {
+    return Equations(container.metadata, container.tensors, stages.device, stages.dtype);
+  } catch (const Error& error) {
+    throw Error(name + " " + error.what());
+  }
+}
+
 /// Tells glibc to keep large freed blocks in the process: mapped anew at every step, they cost more than the model (docs/performance.md).
 void keep_freed_memory() {
 #ifdef __GLIBC__
@@ -161,9 +169,9 @@ struct Model::Implementation {
       info.weights_sha256 = container.weights_sha256();
       check_is_conservative(info, options, name);
       if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);
-      stages.equations = Equations(container.metadata, container.tensors, stages.device, stages.dtype);
+      stages.equations = make_equations(container, name, stages);
       stages.n_blocks = info.n_blocks;
-      measure(stages);
+      measure(stages, info.elements.front());
     });
     info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
     info.device = stages.device.str();

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from ase.data import chemical_symbols
 
-from spinconv.potential.graph import build_graph
-from spinconv.potential.training.data import GraphDataset
+from spinconv.potential.training.data import GraphDataset, graph_of_frame
 from spinconv.potential.training.frames import DataError, Frame
 
 SAME = 1e-3  # eV; energies of an isolated atom that differ by more are of two states or two methods
@@ -103,7 +103,7 @@ def isolated_frames(frames: Sequence[Frame], cutoff: float) -> dict[int, list[Fr
     """Frames of one atom without an image of itself within the cutoff, by element; where the file calls some of them isolated, those."""
     found: dict[int, list[Frame]] = {}
     for frame in frames:
-        if len(frame.atoms) == 1 and (frame.called_isolated or build_graph(frame.atoms, cutoff).edge_index.shape[1] == 0):
+        if len(frame.atoms) == 1 and (frame.called_isolated or graph_of_frame(frame, cutoff, torch.float64).edge_index.shape[1] == 0):
             found.setdefault(int(frame.atoms.numbers[0]), []).append(frame)
     return {z: [frame for frame in alone if frame.called_isolated] or alone for z, alone in found.items()}
 

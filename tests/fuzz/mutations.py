@@ -108,6 +108,8 @@ def value_changed(value: Any, chance: random.Random) -> tuple[Any, str]:
         inner[chance.choice(("x", "", "é", "cutof", "model"))] = chance.choice(ODD_VALUES)
     elif kind == "renamed":
         inner[chance.choice(("x", "", "a.b"))] = inner.pop(path[-1])
+    elif isinstance(inner[path[-1]], float) and chance.random() < 0.4:
+        inner[path[-1]] += chance.choice((-0.3, 1e-3, 0.02, 1.0))
     else:
         inner[path[-1]] = chance.choice(ODD_VALUES)
     return new, f"{kind}: {'.'.join(map(str, path))}"

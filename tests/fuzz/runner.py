@@ -102,11 +102,11 @@ class Runner:
             return "no finite number"
         return None
 
-    def cases(self, seconds: float, first: int = 0) -> Iterator[Case]:
+    def cases(self, seconds: float, most: int) -> Iterator[Case]:
         """Cases until the time is over; files that have no seal are not tried where a seal is what has to notice."""
         end = time.monotonic() + seconds
-        number = first
-        while self.order and time.monotonic() < end:
+        number = 0
+        while self.order and number < most and time.monotonic() < end:
             if is_sealed(self.whole, self.case_file(number)):
                 yield self.case(number)
             number += 1
@@ -128,10 +128,10 @@ class Runner:
         tries[case.door, kind] += 1
         return None
 
-    def fuzz(self, seconds: float) -> Report:
-        """Tries until the time is over."""
+    def fuzz(self, seconds: float, most: int = 10**9) -> Report:
+        """Tries until the time is over, or so many cases were made."""
         tries: Counter[tuple[str, str]] = Counter()
-        failures = [failure for case in self.cases(seconds) if (failure := self.try_one(case, tries))]
+        failures = [failure for case in self.cases(seconds, most) if (failure := self.try_one(case, tries))]
         return Report(tries, self.left_out, failures)
 
 

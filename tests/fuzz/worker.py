@@ -11,6 +11,7 @@ import select
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,7 @@ def read_until_end(pipe: int, end: float) -> bytes | None:
 def open_door(door: Callable[[Path], Any], folder: Path, pipe: int) -> None:
     """In the fork: bounds, the door, what came of it; then the end, without any of Python's leaving."""
     faulthandler.disable()  # a crash is told by its signal
+    warnings.simplefilter("always")  # tests make errors of them, users see lines
     os.setpgid(0, 0)
     output = os.open(folder / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
@@ -93,9 +95,11 @@ def open_door(door: Callable[[Path], Any], folder: Path, pipe: int) -> None:
         said = ["sentence", str(error)]
     except BaseException:
         said = ["traceback", traceback.format_exc()]
-    with os.fdopen(pipe, "w") as file:
-        json.dump(said, file, default=str)
-    os._exit(0)
+    try:
+        with os.fdopen(pipe, "w") as file:
+            json.dump(said, file, default=str)
+    finally:
+        os._exit(0)  # a fork of a test goes no further, whatever happens
 
 
 def address_space() -> int:

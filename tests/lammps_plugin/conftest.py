@@ -18,7 +18,7 @@ from spinconv.export import export_model
 from spinconv.export.engines import EngineUnavailable
 from spinconv.lammps_plugin.engine import box_of, open_lammps, place_atoms
 
-WEIGHTS_TIMES = 2.0
+WEIGHTS_TIMES = 1.8
 """Forces of some 0.1 eV/Å; at 3 they are a million times that, at 1 hardly anything depends on the geometry."""
 FIELDS = {"channels": 16, "n_blocks": 2}
 

@@ -13,7 +13,7 @@ from spinconv.export.engines import EngineUnavailable
 from spinconv.openmm_plugin import load_library
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")
-WEIGHTS_TIMES = 2.1
+WEIGHTS_TIMES = 1.7
 """Strong enough for forces of the order of eV/Å."""
 
 

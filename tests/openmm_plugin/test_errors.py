@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from packed import repacked
+from packed import astray, repacked
 from structures import ethanol
 
 from models import random_model
@@ -162,18 +162,14 @@ def test_xml_that_is_damaged_or_of_another_version_is_refused(model_file: Path, 
     with pytest.raises(openmm.OpenMMException, match="is damaged: it is not base64"):
         changed_xml(model_file, 'base64="....', 'base64="%%%%')
     atoms = ethanol()
-    with pytest.raises(openmm.OpenMMException, match=r"SpinConvForce: the model is not a model\.pt"):
+    with pytest.raises(openmm.OpenMMException, match="SpinConvForce: the model must be a model file written by `spinconv export`"):
         mm.context(mm.system(atoms, changed_xml(model_file, 'base64="[^"]*"', 'base64="bm8gbW9kZWw="')), atoms)
     with pytest.raises(openmm.OpenMMException, match=re.escape("elements that the model knows (H C O Cu), got N for particle 0")):
         mm.context(mm.system(atoms, changed_xml(model_file, '<Atom number="6"', '<Atom number="7"')), atoms)
 
 
-def test_a_result_that_is_no_number_names_the_particle(tmp_path: Path, mm: SimpleNamespace) -> None:
-    model = random_model(channels=16, n_blocks=2)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(torch.nan)
-    export_model(model, tmp_path / "nan.pt")
+def test_a_result_that_is_no_number_names_the_particle(model_file: Path, tmp_path: Path, mm: SimpleNamespace) -> None:
+    astray(model_file, tmp_path / "nan.pt")
     atoms = ethanol()
     spinconv_force = force(tmp_path / "nan.pt", atoms.numbers[3:], particles=range(3, 9))
     context = mm.context(mm.system(atoms, spinconv_force), atoms)

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from disks import files_of_at_most, small_disk
+from disks import as_somebody, files_of_at_most, folder_for_all, small_disk
 
 from spinconv.potential.safe_write import WriteError, append_line, remove_parts, write_file
 
@@ -58,6 +58,23 @@ def test_what_cannot_be_written_to_says_why(tmp_path):
     with pytest.raises(WriteError, match=r"^`/dev/full` could not be written: no space left on device$"):
         append_line("/dev/full", "x")
     write_file("/dev/null", "x")
+
+
+def test_what_is_protected_stays_as_it_is():
+    """The folder, or the file in a folder where it could be replaced."""
+    kept = r"a` could not be written: permission denied; the file that was there is as it was$"
+    with folder_for_all() as folder:
+        (folder / "a").write_text("old")
+        (folder / "a").chmod(0o444)
+        with as_somebody(), pytest.raises(WriteError, match=kept):
+            write_file(folder / "a", "new")
+        (folder / "a").chmod(0o666)
+        folder.chmod(0o555)
+        with as_somebody(), pytest.raises(WriteError, match=kept):
+            write_file(folder / "a", "new")
+        with as_somebody(), pytest.raises(WriteError, match=r"b` could not be written: permission denied$"):
+            write_file(folder / "b", "new")
+        assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("a", "old")]
 
 
 def test_links_are_followed_and_modes_kept(tmp_path):

@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from disks import files_of_at_most, small_disk
+from disks import as_somebody, files_of_at_most, folder_for_all, small_disk
 from rich.console import Console
 
 from models import random_model
@@ -63,6 +64,7 @@ def saved(value: object) -> bytes:
 
 def train(folder: Path, output: Path, resume: bool = False, **changes: object) -> str:
     """Trains on folder/train.xyz; gives back what was printed."""
+    (folder / "c.yaml").unlink(missing_ok=True)
     (folder / "c.yaml").write_text(yaml.safe_dump({**SETTINGS, **changes}))
     console = Console(file=io.StringIO(), width=200)
     fit(read_config(folder / "c.yaml"), Source("c.yaml", folder), output, resume, console)
@@ -211,6 +213,19 @@ def test_a_training_on_a_disk_without_room_for_its_first_checkpoint_leaves_no_pa
         with pytest.raises(WriteError, match=r"ckpt` could not be written: no space left on device$"):
             train(tmp_path, disk / "out")
         assert {path.name for path in (disk / "out").iterdir()} <= {"config.yaml", "log.csv", "learning_curve.png", "best.ckpt"}
+
+
+def test_a_training_in_a_folder_that_may_not_be_written_to_is_not_resumed(train_file):
+    refused = r"^`\S*training.lock` could not be written: permission denied$"
+    with folder_for_all() as folder:
+        shutil.copy(train_file, folder / "train.xyz")
+        train(folder, folder / "out")
+        (folder / "out").chmod(0o555)
+        with as_somebody(), pytest.raises(WriteError, match=refused):
+            train(folder, folder / "out", resume=True)
+        (folder / "closed").mkdir(mode=0o555)
+        with as_somebody(), pytest.raises(WriteError, match=refused):
+            train(folder, folder / "closed" / "out")
 
 
 @pytest.mark.slow

@@ -79,6 +79,12 @@ def test_an_atom_is_isolated_where_no_image_of_it_is_within_the_cutoff():
     assert isolated_atoms([*frames, crystal(3.0, -13.5, called_isolated=True)], [1], "a.xyz", 5.0) == {1: -13.5}  # the file knows best
 
 
+def test_an_atom_in_a_cell_without_room_is_refused_with_its_frame():
+    atom = Frame(ase.Atoms("H", cell=[0.05] * 3, pbc=True), -1.0, None, None, "a.xyz, frame 3")
+    with pytest.raises(DataError, match=r"^a.xyz, frame 3: the periodic cell of 0.000125 Å³ is too small for 1 atoms"):
+        isolated_atoms([atom], [1], "a.xyz", cutoff=5.0)
+
+
 def test_isolated_atoms_of_an_element_must_have_one_energy():
     assert isolated_atoms([crystal(12.0, -13.6), crystal(14.0, -13.6004)], [1], "a.xyz", 5.0) == {1: -13.6}
     with pytest.raises(DataError) as error:
