@@ -25,6 +25,8 @@ class ModelConfig:
     """Width of messages and hidden layers; a multiple of `group`."""
     n_radial: int = 8
     """Bessel functions of the distance."""
+    wall: float = 0.7
+    """Distance from which on two nuclei repel, in sums of their covalent radii: below the shortest bonds of molecules."""
     group: int = 8
     """Channels that are convolved with each other over the sphere."""
 
@@ -40,6 +42,8 @@ class ModelConfig:
             value = getattr(self, name)
             if not _is_int(value) or not least <= value <= most:
                 raise ValueError(f"`{name}` must be a whole number from {least} to {most}, got {value!r}")
+        if isinstance(self.wall, bool) or not isinstance(self.wall, int | float) or not 0.5 <= self.wall <= 1:
+            raise ValueError(f"`wall` must be from 0.5 to 1 (sums of covalent radii), got {self.wall!r}")
         if not _is_int(self.group) or self.group < 1 or self.channels % self.group:
             raise ValueError(f"`group` must divide `channels` ({self.channels}), got {self.group!r}")
 

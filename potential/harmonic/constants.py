@@ -9,6 +9,7 @@ import torch
 from ase.data import covalent_radii
 from torch import nn
 
+from spinconv.potential.config import ModelConfig
 from spinconv.potential.spherical_harmonics import Exponents, evaluate_monomials, harmonics_matrix, monomials, n_harmonics
 
 COULOMB = 14.3996454784936  # e^2 / (4 pi eps0) in eV Å, CODATA 2018
@@ -16,30 +17,31 @@ SCREENING = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817,
 SCREENING_LENGTH = 0.4685  # Å, of unit charges
 
 
-def model_constants(elements: Sequence[int], lmax: int, cutoff: float, reference_energies: Sequence[float]) -> dict[str, torch.Tensor]:
+def model_constants(config: ModelConfig, reference_energies: Sequence[float]) -> dict[str, torch.Tensor]:
     """All constants by the names that the equations give them."""
     element = torch.full((119,), -1, dtype=torch.int64)
-    element[list(elements)] = torch.arange(len(elements))
+    element[list(config.elements)] = torch.arange(len(config.elements))
     return {
         "constants.element": element,
         "constants.reference_energies": torch.tensor(list(reference_energies), dtype=torch.float64),
-        "constants.pairs": pair_constants(elements, cutoff),
-        **spin_constants(lmax),
+        "constants.pairs": pair_constants(config.elements, config.cutoff, config.wall),
+        **spin_constants(config.lmax),
     }
 
 
-def pair_constants(elements: Sequence[int], cutoff: float) -> torch.Tensor:
+def pair_constants(elements: Sequence[int], cutoff: float, wall: float) -> torch.Tensor:
     """Rows of every pair of elements: half Z Z' e^2 / (4 pi eps0) c_k (eV Å), -b_k / a (1/Å), both for k = 1 ... 4; 1 / range
     of the wall and 1 / cutoff (1/Å), [pairs, 10].
 
-    a is the screening length of Ziegler, Biersack and Littmark; the wall ends where the covalent radii (Cordero et al. 2008) touch.
+    a is the screening length of Ziegler, Biersack and Littmark; the wall ends at `wall` times the sum of the covalent radii (Cordero et al.
+    2008), or at the cutoff.
     """
     rows = []
     for a in elements:
         for b in elements:
             amplitudes = [0.5 * COULOMB * a * b * c for c, _ in SCREENING]
             rates = [-rate * (a**0.23 + b**0.23) / SCREENING_LENGTH for _, rate in SCREENING]
-            reach = min(float(covalent_radii[a] + covalent_radii[b]), cutoff)
+            reach = min(wall * float(covalent_radii[a] + covalent_radii[b]), cutoff)
             rows.append([*amplitudes, *rates, 1.0 / reach, 1.0 / cutoff])
     return torch.tensor(rows, dtype=torch.float64)
 

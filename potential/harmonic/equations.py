@@ -89,7 +89,7 @@ def harmonics(w: dict[str, Tensor], directions: Tensor) -> Tensor:
 
 
 def wall(row: Tensor, distances: Tensor, inverse_distances: Tensor, fade: Tensor) -> Tensor:
-    """Half the screened repulsion of two nuclei (eV), [e, 1], of `distances` [e, 1], faded out at the sum of their covalent radii.
+    """Half the screened repulsion of two nuclei (eV), [e, 1], of `distances` [e, 1], faded out below the sum of their covalent radii.
 
     Ziegler, Biersack and Littmark, The Stopping and Range of Ions in Solids (1985): Z Z' e^2 / (4 pi eps0 d) sum_k c_k exp(-b_k d / a),
     with the amplitudes and the rates of a pair in `row` [e, 8]. What the data do not reach, atoms much closer than in any frame, is a wall.

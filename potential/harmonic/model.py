@@ -90,7 +90,7 @@ class HarmonicSpinConv(nn.Module):
         self.to(torch.get_default_dtype())
 
     def _exact_constants(self) -> dict[str, torch.Tensor]:
-        return model_constants(self.config.elements, self.config.lmax, self.config.cutoff, self.reference_energies)
+        return model_constants(self.config, self.reference_energies)
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> "HarmonicSpinConv":
         """Every move to another precision starts from the exact constants: float32 and back must not leave rounded ones."""

@@ -236,5 +236,5 @@ def test_widom_insertion_into_an_ideal_gas_costs_nothing(program: Any, model_fil
     assert done.returncode == 0, done.stdout
     found = rows(done.stdout)
     # of 20 insertions a step one may come within 5 Å of an atom
-    np.testing.assert_allclose(found[[1, 2, 4, 5], 3], 0, atol=1e-3)
+    np.testing.assert_allclose(found[[1, 2, 4, 5], 3], 0, atol=2e-3)
     np.testing.assert_allclose(found[[1, 2, 4, 5], 4], 1, atol=0.05)

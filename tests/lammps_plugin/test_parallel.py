@@ -7,14 +7,13 @@ from typing import Any, NamedTuple
 import ase
 import numpy as np
 import pytest
-import torch
 from ase.data import chemical_symbols
+from packed import repacked
 from structures import ethanol, slab_with_adsorbate, tiny_cell, triclinic, water_box
 
 from models import SHIPPED_MODEL, random_model
 from spinconv.export import export_model
 from spinconv.lammps_plugin.engine import box_of
-from spinconv.potential import harmonic
 
 SAME = 1e-11  # relative to the largest: sums of some thousand numbers, each rounded at 1e-16, in another order
 TEN_DIGITS = 5e-11  # relative
@@ -118,21 +117,14 @@ def assert_same(one: Run, other: Run) -> None:
     np.testing.assert_allclose(one.thermo[:, 3:], other.thermo[:, 3:], rtol=0, atol=SAME * np.abs(other.thermo[:, 3:]).max())
 
 
-def no_envelope(d: torch.Tensor, cutoff: float) -> torch.Tensor:
-    """In place of the model's: an edge counts in full up to the cutoff, and its absence shows."""
-    return (d < cutoff).to(d.dtype)
-
-
 @pytest.fixture(scope="module")
 def hard_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that does not go to zero at the cutoff: a hop that is missing cannot hide."""
-    path = tmp_path_factory.mktemp("model") / "hard.pt"
-    smooth, harmonic.envelope = harmonic.envelope, no_envelope
-    try:
-        write_gentle_model(path)
-    finally:
-        harmonic.envelope = smooth
-    return path
+    """A model whose edges count in full up to the cutoff: a hop that is missing cannot hide."""
+    folder = tmp_path_factory.mktemp("model")
+    write_gentle_model(folder / "gentle.pt")
+    pairs = read_container(folder / "gentle.pt").weights["constants.pairs"].copy()
+    pairs[:, -1] = 0.0  # 1 / cutoff of the envelope
+    return repacked(folder / "gentle.pt", folder / "hard.pt", weights={"constants.pairs": pairs})
 
 
 def write_gentle_model(path: Path, seed: int = 0) -> None:
