@@ -98,7 +98,8 @@ def main(
 ) -> None:
     """Draw the energy along bonds, and print where it turns the wrong way."""
     warnings.simplefilter("ignore", ExtrapolationWarning)  # that is what is looked at
-    atoms, frames = relaxed(model), ase.io.read(train, ":") if train is not None else []
+    atoms = relaxed(model)
+    frames: list[ase.Atoms] = [] if train is None else ase.io.read(train, ":")
     lengths = np.linspace(SHORTEST, LONGEST, points)
     figure, panels = plt.subplots(1, len(SCANS), figsize=(11, 3.4), sharey=True, layout="constrained")
     for axes, scan in zip(panels, SCANS, strict=True):

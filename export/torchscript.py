@@ -16,6 +16,8 @@ from spinconv.potential.sealed import read_bounded
 MOST_CODE = 10_000_000
 """Bytes of all code in an archive, unpacked."""
 MANGLED = re.compile(rb"[./]?___torch_mangle_\d+")
+CONSTANTS = re.compile(rb"(?:^  \w+ : Final\[.*\n)+", re.MULTILINE)
+"""Of a class, one a line. Torch writes them in the order of a set, which is another in every process."""
 
 
 def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule:
@@ -43,11 +45,16 @@ def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule
 
 def code(archive: bytes) -> Iterator[tuple[str, bytes]]:
     """Names, without the archive's own folder, and texts of all members that may hold code, without the numbers that torch gives to types
-    of equal name."""
+    of equal name, and with the constants of a class in the order of their names."""
     with zipfile.ZipFile(io.BytesIO(archive)) as members:
         infos = [info for info in members.infolist() if "/code/" in info.filename and info.filename.endswith(".py")]
         if sum(info.file_size for info in infos) > MOST_CODE or len({info.filename for info in infos}) < len(infos):
             raise ValueError(f"its code must be at most {MOST_CODE // 1_000_000} MB, each file once")
         for info in infos:
             name = info.filename.partition("/")[2]
-            yield MANGLED.sub(b"", name.encode()).decode(), MANGLED.sub(b"", members.read(info))
+            yield MANGLED.sub(b"", name.encode()).decode(), CONSTANTS.sub(sorted_lines, MANGLED.sub(b"", members.read(info)))
+
+
+def sorted_lines(found: re.Match[bytes]) -> bytes:
+    """The lines of a match in alphabetical order."""
+    return b"".join(sorted(found[0].splitlines(keepends=True)))
