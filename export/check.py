@@ -59,8 +59,14 @@ class Tolerance(NamedTuple):
         return self.used_by(row) <= 1
 
     def used_by(self, row: Difference) -> float:
-        """How much of it a row takes, 1 being all of it; NaN takes more than any number."""
-        shares = [row.energy / self.energy, row.forces / self.forces, (row.virial or 0.0) / self.virial, row.relative / self.relative]
+        """How much of it a row takes, 1 being all of it; NaN takes more than any number.
+
+        What is rounding of large numbers, a tenth of the relative tolerance, counts as that alone: odd structures may have
+        forces of 10^5 eV/Å.
+        """
+        absolute = [row.energy / self.energy, row.forces / self.forces, (row.virial or 0.0) / self.virial]
+        relative = row.relative / self.relative
+        shares = [relative] if 0 < relative < 0.1 else [*absolute, relative]
         return float(np.nan_to_num(np.max(shares), nan=np.inf))
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from models import random_model
 from spinconv.export import SpinConvCalculator, export_model
+from spinconv.export.check import TOLERANCES, Difference
 from spinconv.export.check_structures import read_structures, spread
 from spinconv.export.cli import app
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate
@@ -149,3 +150,10 @@ def test_a_wrong_number_of_frames_is_one_sentence(check: Check, frames: Path) ->
     done = check(frames, "--frames", "some")
     assert done.exit_code == 1
     assert "`--frames` must be a number of frames or `all`, got 'some'" in done.output
+
+
+def test_rounding_of_large_numbers_is_within_every_tolerance() -> None:
+    """Forces of 10^5 eV/Å that agree to twelve digits differ by more than 1e-7 eV/Å."""
+    assert TOLERANCES["float64"].holds_for(Difference("", "", forces=5e-7, relative=5e-13))
+    assert not TOLERANCES["float64"].holds_for(Difference("", "", forces=5e-7, relative=5e-11))
+    assert not TOLERANCES["float64"].holds_for(Difference("", "", forces=5e-7, relative=float("nan")))
