@@ -94,7 +94,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         ("old.ckpt", "has no seal of spinconv: it was written by another program or an older spinconv"),
         ("model.pt", "must be a checkpoint of `spinconv train`, is another file of spinconv"),
         ("other.ckpt", "must be a checkpoint of `spinconv train`, is another program's"),
-        ("new.ckpt", "was written for format 99, this spinconv reads 1"),
+        ("new.ckpt", "was written for format 99 of another spinconv, whose network is another; this one reads format 2: train again"),
         ("pipe.ckpt", "must be a checkpoint, is a pipe or a device"),
         (".", "must be a checkpoint, is a folder"),
     ):
@@ -118,7 +118,7 @@ def test_whatever_byte_is_changed_or_cut_the_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (config(channels=4096, n_blocks=16), "its `channels` 4096 and `n_blocks` 16 need at least 268435456 weights"),
+        (config(channels=1024, n_blocks=16), "its `channels` 1024 and `n_blocks` 16 need at least 16777216 weights"),
         (config(cutoff=-1.0), "`cutoff` must be positive"),
         (config(elements=[8, 400]), "`elements` must be atomic numbers from 1 to 118"),
         (config(lmax=2), "its weights are not those of its `config`"),
@@ -126,7 +126,7 @@ def test_whatever_byte_is_changed_or_cut_the_file_is_refused(tmp_path):
         (config(elephants=1), "`elephants` is no field of the model"),
         ({"config": {}}, "`elements` is missing"),
         ({"config": None}, "its section `config` is missing or of another type"),
-        ({"training": {"data": {}}}, "its section `training.settings` is missing"),
+        ({"training": {"data": 1}}, "its section `training.data` is missing or of another type"),
         ({"scale": float("nan")}, "must be finite numbers"),
         ({"reference_energies": ["a", "b"]}, "must be finite numbers"),
         ({"kind": "grid"}, "holds a model of kind 'grid', this spinconv knows harmonic"),
