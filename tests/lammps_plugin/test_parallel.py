@@ -131,7 +131,7 @@ def hard_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_gentle_model(path: Path, seed: int = 0) -> None:
     """Forces of some 0.05 eV/Å: water that starts at 300 K stays together."""
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(weights_times=1.5, seed=seed, **fields), path, dtype="float64")
+    export_model(random_model(seed=seed, **fields), path, dtype="float64")
 
 
 TILED = "comm_style tiled\nbalance 1.0 rcb"
