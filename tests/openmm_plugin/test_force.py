@@ -303,9 +303,8 @@ def test_the_minimiser_goes_downhill(model_file: Path, mm: SimpleNamespace) -> N
     context = mm.context(mm.system(atoms, force(model_file, atoms.numbers)), atoms)
     energy, forces = mm.read(context)
     openmm.LocalEnergyMinimizer.minimize(context, 0.1, 30)
-    lower_energy, smaller_forces = mm.read(context)
-    assert lower_energy < energy
-    assert np.abs(smaller_forces).max() < np.abs(forces).max()
+    lower_energy, _ = mm.read(context)
+    assert lower_energy < energy - 1e-3 * np.abs(forces).max()  # an eV/Å for each mÅ
 
 
 # ---- OpenMM's other machinery
