@@ -87,6 +87,16 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
   }
 
   void* deserialize(const SerializationNode& node) const override {
+    try {
+      return read(node);
+    } catch (const OpenMMException& error) {   // what OpenMM misses in a node it says without the name of the force
+      const std::string why = error.what();
+      throw OpenMMException(why.rfind("SpinConvForce", 0) == 0 ? why : "SpinConvForce: its XML is damaged: " + why);
+    }
+  }
+
+ private:
+  static SpinConvForce* read(const SerializationNode& node) {
     const int version = node.getIntProperty("version");
     if (version != xml_version) {
       throw OpenMMException("SpinConvForce: this XML is of version " + std::to_string(version) + ", this spinconv reads version " +
