@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ase.data import chemical_symbols
-
 MOST = 300
 """Characters."""
 
@@ -14,6 +12,8 @@ def element_name(number: int) -> str:
     >>> element_name(8), element_name(0), element_name(1000)
     ('O', 'atomic number 0', 'atomic number 1000')
     """
+    from ase.data import chemical_symbols  # here, because the command's help must not wait for it
+
     return chemical_symbols[number] if 0 < number < len(chemical_symbols) else f"atomic number {number}"
 
 
