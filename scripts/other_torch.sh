@@ -28,4 +28,4 @@ make() {
 make SPINCONV_TORCHFORCE_PYTHON torchforce-1.10 openmmtorch torch==2.12.1 acellera-openmmtorch-cpu==1.10 openmm==8.5.2 numpy
 make SPINCONV_OTHER_TORCH_PYTHON torch-2.10 torch torch==2.10.0 numpy
 # whatever index of CPU builds this machine may prefer
-PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS='' make SPINCONV_CUDA_TORCH_PYTHON torch-2.13-cuda lightning torch==2.13.0 -r scripts/requirements.txt
+PIP_CONFIG_FILE=/dev/null PIP_FIND_LINKS='' make SPINCONV_CUDA_TORCH_PYTHON torch-2.13-cuda "lightning, safetensors" torch==2.13.0 -r scripts/requirements.txt
