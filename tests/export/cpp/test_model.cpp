@@ -183,7 +183,7 @@ void test_centroid(spinconv::Model& model) {
 void test_refusals(const std::string& path, spinconv::Model& model) {
   check_refused("cannot open model file nowhere.pt: No such file", [] { spinconv::Model("nowhere.pt"); });
   check_refused("/ must be a model file, is a folder", [] { spinconv::Model("/"); });
-  check_refused("the model is not a model.pt", [] { spinconv::Model::from_bytes("not an archive"); });
+  check_refused("must be a model file written by `spinconv export`", [] { spinconv::Model::from_bytes("not an archive"); });
   check_refused("`dtype` must be float32 or float64, got half", [&] { spinconv::Model(path, {"cpu", "half"}); });
   check_refused("`device` must be auto, cpu, cuda or cuda:<index>, got gpu", [&] { spinconv::Model(path, {"gpu", ""}); });
   const std::vector<int64_t> numbers = {79};
