@@ -22,11 +22,11 @@ from typing import Annotated, Any, TextIO
 
 import ase
 import ase.build
-import numpy as np
 import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from speed import water  # beside this file
 
 STEPS = 40  # in a round: a multiple of SOAP's turns
 STAGES = ("energy and forces", "gradient of the loss", "clip", "optimizer", "average")
@@ -36,17 +36,6 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 def now() -> float:
     """Seconds: the processor's of one thread, the wall's of several."""
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
-
-
-def water(n_side: int) -> ase.Atoms:
-    """n_side^3 water molecules at the density of the liquid."""
-    rng, box = np.random.default_rng(0), ase.Atoms(cell=[n_side * 3.1] * 3, pbc=True)
-    for corner in np.ndindex(n_side, n_side, n_side):
-        molecule = ase.build.molecule("H2O")
-        molecule.rotate(rng.uniform(0, 360), rng.normal(size=3))
-        molecule.translate(np.array(corner) * 3.1)
-        box += molecule
-    return box
 
 
 SYSTEMS: dict[str, tuple[Callable[[], ase.Atoms], int]] = {
