@@ -77,16 +77,8 @@ class ExportedModel(nn.Module):
         for n in range(len(self.reference_energies)):  # as elsewhere TorchScript rounds them to single precision
             reference[n].fill_(self.reference_energies[n])
         w = {"constants.reference_energies": reference}
-        begin = 0
-        for n in range(len(self.names)):
-            end = begin + product(self.shapes[n])
-            w[self.names[n]] = self.values[begin:end].view(self.shapes[n])
-            begin = end
-        begin = 0
-        for n in range(len(self.whole_names)):
-            end = begin + product(self.whole_shapes[n])
-            w[self.whole_names[n]] = self.whole_values[begin:end].view(self.whole_shapes[n])
-            begin = end
+        w.update(cut(self.values, self.names, self.shapes))
+        w.update(cut(self.whole_values, self.whole_names, self.whole_shapes))
         return w
 
     @torch.jit.export
@@ -160,6 +152,17 @@ class ExportedModelWithForces(ExportedModel):
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """`energy_and_forces`."""
         return self.energy_and_forces(positions, box)
+
+
+def cut(values: torch.Tensor, names: list[str], shapes: list[list[int]]) -> dict[str, torch.Tensor]:
+    """Views of one row of numbers, of these shapes one after another, by name."""
+    views: dict[str, torch.Tensor] = {}
+    begin = 0
+    for n in range(len(names)):
+        end = begin + product(shapes[n])
+        views[names[n]] = values[begin:end].view(shapes[n])
+        begin = end
+    return views
 
 
 def product(shape: list[int]) -> int:

@@ -67,7 +67,7 @@ def export_model(
 
 def check_is_finite(model: HarmonicSpinConv) -> None:
     """Raises ValueError for a model that can compute no number."""
-    for name, value in model.named_parameters():
+    for name, value in model.state_dict().items():
         if not torch.isfinite(value).all():
             raise ValueError(f"`{name}` of the model must be finite numbers: its training went astray; export another checkpoint")
 
@@ -78,6 +78,6 @@ def write_model_file(path: str | os.PathLike[str], exact: HarmonicSpinConv, expo
 
 
 def stored_weights(model: HarmonicSpinConv) -> dict[str, np.ndarray]:
-    """What the data part holds: learned numbers, and the constants that engines would have to compute."""
-    stored = {**dict(model.named_parameters()), **model.stored_constants()}
+    """What the data part holds: what training decided, and the constants that engines would have to compute."""
+    stored = {**model.state_dict(), **model.stored_constants()}
     return {name: value.detach().cpu().numpy() for name, value in stored.items()}

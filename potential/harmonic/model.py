@@ -1,8 +1,10 @@
 """Harmonic SpinConv as a PyTorch module: the learned numbers, how they begin, and the energies of atoms by the page of equations."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
+from ase.data import covalent_radii
 from torch import nn
 
 from spinconv.potential.config import ModelConfig
@@ -28,12 +30,18 @@ class EmbeddingBlock(TwoLayers):
 
 
 class DistanceFeatures(nn.Module):
-    """The weights of the distance features: a scale and an offset of the distance for every pair, and a linear layer."""
+    """The weights of the distance features: a scale and an offset of the distance for every pair, and a linear layer.
+
+    `inner` (Å), the shortest distance of each pair in training, is not learned; 0 holds nothing (see `equations.held`).
+    """
+
+    inner: torch.Tensor
 
     def __init__(self, n_pairs: int, n_radial: int, channels: int) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(n_pairs, 1))
         self.offset = nn.Parameter(torch.zeros(n_pairs, 1))
+        self.register_buffer("inner", torch.zeros(n_pairs, 1))
         self.linear = nn.Linear(n_radial, channels)
 
 
@@ -99,9 +107,17 @@ class HarmonicSpinConv(nn.Module):
         self._constants = constants_like(self._exact_constants(), like.device, like.dtype)
         return self
 
+    def hold(self, shortest: Sequence[Sequence[float]]) -> None:
+        """Shows the network no distance far below the `shortest` (Å) of elements a and b in training (`Coverage.shortest`, see
+        `equations.held`); where they never were neighbours, that is the sum of their covalent radii."""
+        z = self.config.elements
+        never = [[min(float(covalent_radii[a] + covalent_radii[b]), self.cutoff) for b in z] for a in z]
+        inner = [s if math.isfinite(s) else n for row, radii in zip(shortest, never, strict=True) for s, n in zip(row, radii, strict=True)]
+        self.distance.inner.copy_(torch.tensor(inner, dtype=torch.float64)[:, None])
+
     def weights(self) -> dict[str, torch.Tensor]:
         """Learned numbers and constants by the names that the equations give them."""
-        return {**dict(self.named_parameters()), **self._constants}
+        return {**dict(self.named_parameters()), **dict(self.named_buffers()), **self._constants}
 
     def stored_constants(self) -> dict[str, torch.Tensor]:
         """The constants that a model file has, because other readers would have to compute them; the rest stands in its metadata."""

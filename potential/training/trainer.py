@@ -84,10 +84,10 @@ def fit_alone(
     # what learns
     if config.reference_energies.least_squares and not kept(config):
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
-    model = build_model(config, architecture, numbers, source)
+    model = build_model(config, architecture, numbers, coverage, source)
     say_doubt(console, judged_half_way(config))
     clock = Clock(config.max_time, epochs * stream.steps if epochs > 0 else -1, now)
-    module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage)
+    module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage.to_dict(architecture.elements))
     say_plan(console, config, model, numbers, splits, stream.steps, epochs)
     if resume:
         stream.set_epoch(check_same_training(output / "last.ckpt", module.about, console))
@@ -169,7 +169,7 @@ def check_devices(config: Config, name: str) -> None:
         )
 
 
-def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics, dict[str, Any]]:
+def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics, Coverage]:
     """Architecture, training graphs, statistics and coverage, all from the training frames (or from the checkpoint of `start_from`)."""
     start = None if config.start_from is None else load_checkpoint(source.folder / Path(config.start_from).expanduser())
     elements = start.metadata["config"]["elements"] if start else elements_of(splits.train)
@@ -196,19 +196,20 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     return architecture, graphs, numbers, seen(graphs, architecture.elements, start.metadata["coverage"] if start else None)
 
 
-def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] | None) -> dict[str, Any]:
+def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] | None) -> Coverage:
     """The coverage of the training frames, and of those that the model of `start_from` was trained on, if it tells."""
     coverage = coverage_of((batch.graph for batch in graphs.graphs), elements)
     if before is not None:
         coverage = coverage.union(Coverage.from_dict(before, elements))
-    return coverage.to_dict(elements)
+    return coverage
 
 
-def build_model(config: Config, architecture: ModelConfig, numbers: Statistics, source: Source) -> HarmonicSpinConv:
+def build_model(config: Config, architecture: ModelConfig, numbers: Statistics, coverage: Coverage, source: Source) -> HarmonicSpinConv:
     torch.manual_seed(config.seed)
     model = HarmonicSpinConv(architecture, *numbers).to(DTYPES[config.dtype])
     if config.start_from is not None:
         model.load_state_dict(load_checkpoint(source.folder / Path(config.start_from).expanduser()).model.state_dict())
+    model.hold(coverage.shortest)
     return model
 
 

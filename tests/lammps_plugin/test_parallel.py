@@ -120,18 +120,21 @@ def assert_same(one: Run, other: Run) -> None:
 
 @pytest.fixture(scope="module")
 def hard_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_hard_model(tmp_path_factory.mktemp("model"), weights_times=1.6)
+
+
+def write_hard_model(folder: Path, weights_times: float) -> Path:
     """A model whose edges count in full up to the cutoff: a hop that is missing cannot hide."""
-    folder = tmp_path_factory.mktemp("model")
-    write_gentle_model(folder / "gentle.pt")
+    write_gentle_model(folder / "gentle.pt", weights_times=weights_times)
     pairs = read_container(folder / "gentle.pt").weights["constants.pairs"].copy()
     pairs[:, -1] = 0.0  # 1 / cutoff of the envelope
     return repacked(folder / "gentle.pt", folder / "hard.pt", weights={"constants.pairs": pairs})
 
 
-def write_gentle_model(path: Path, seed: int = 0) -> None:
-    """Forces of some 0.05 eV/Å: water that starts at 300 K stays together."""
+def write_gentle_model(path: Path, seed: int = 0, weights_times: float = 1.0) -> None:
+    """Forces of some 0.05 eV/Å, where no weights are multiplied: water that starts at 300 K stays together."""
     fields = {"channels": 16, "n_blocks": 2}
-    export_model(random_model(seed=seed, **fields), path, dtype="float64")
+    export_model(random_model(seed=seed, weights_times=weights_times, **fields), path, dtype="float64")
 
 
 TILED = "comm_style tiled\nbalance 1.0 rcb"
@@ -185,11 +188,11 @@ def test_boxes_elsewhere_and_other_ids(simulate: Simulate, hard_model: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["hard", "shipped"])
-def test_ten_digits_over_200_steps(model: str, simulate: Simulate, hard_model: Path) -> None:
+def test_ten_digits_over_200_steps(model: str, simulate: Simulate, tmp_path: Path) -> None:
     shipped = SHIPPED_MODEL.parent.parent / "water" / "model.pt"
     if model == "shipped" and not shipped.exists():
         pytest.skip("the shipped model is not here")
-    path = hard_model if model == "hard" else shipped
+    path = write_hard_model(tmp_path, weights_times=1.0) if model == "hard" else shipped
     atoms = water_box(3)
     one = simulate(atoms, path, steps=200)
     for how in ({"ranks": 2}, {"ranks": 4}, {"ranks": 4, "how": TILED}):
