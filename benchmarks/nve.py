@@ -170,8 +170,8 @@ def lammps_nve(plan: Plan, advance: Advance) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "in.nve").write_text(text)
         Path(folder, "data.start").write_text(plan.system.data.read_text() + velocities_section(plan.atoms))
-        for line in _said_by_lammps(folder):
-            numbers = _numbers(line)
+        for line in said_by_lammps(folder):
+            numbers = numbers_of(line)
             if len(numbers) == 6:  # step time temp ke pe etotal
                 rows.append(numbers)
                 advance(numbers[0] / plan.steps)
@@ -187,7 +187,8 @@ def velocities_section(atoms: ase.Atoms) -> str:
     return "\n\nVelocities\n\n" + "\n".join(rows) + "\n"
 
 
-def _said_by_lammps(folder: str) -> Iterator[str]:
+def said_by_lammps(folder: str) -> Iterator[str]:
+    """The lines of `lmp` with the input `in.nve` of a folder, as they come; ValueError with its own words where it ends badly."""
     lmp = shutil.which("lmp") or shutil.which("lmp", path=str(Path(sys.executable).parent))
     if lmp is None:
         raise ValueError("`lmp` must be on the PATH or beside this Python, there is none; scripts/setup.sh installs it")
@@ -203,7 +204,7 @@ def _said_by_lammps(folder: str) -> Iterator[str]:
         raise ValueError(f"LAMMPS ended with code {process.returncode}: {''.join(errors[:1] or said[-5:]).strip()}")
 
 
-def _numbers(line: str) -> list[float]:
+def numbers_of(line: str) -> list[float]:
     try:
         return [float(word) for word in line.split()]
     except ValueError:
