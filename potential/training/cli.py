@@ -42,8 +42,8 @@ def train(
     try:
         from spinconv.potential.training.committee import fit_committee
         from spinconv.potential.training.module import TrainingError
+        from spinconv.potential.training.pretrain import fit_in_turn
         from spinconv.potential.training.splits import Source
-        from spinconv.potential.training.trainer import fit
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "lightning":
             raise
@@ -62,7 +62,7 @@ def train(
                 settings = time_alone(settings, max_time, console)
             where = Source(config.name, config.parent)
             if seeds is None:
-                fit(settings, where, folder, resume, console)
+                fit_in_turn(settings, where, folder, resume, console)
             else:
                 fit_committee(settings, where, folder, seeds, resume, console)
     except SystemExit:  # Lightning's way to leave after Ctrl-C

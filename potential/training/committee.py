@@ -13,9 +13,9 @@ from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.evaluation import EvaluationResult, evaluate_frames, mean_of
 from spinconv.potential.training.frames import Frame
 from spinconv.potential.training.metrics import ErrorFigure
+from spinconv.potential.training.pretrain import fit_in_turn, has_begun
 from spinconv.potential.training.resume import about, check_same_training, has_ended
 from spinconv.potential.training.splits import Source, read_splits
-from spinconv.potential.training.trainer import fit
 
 
 def fit_committee(
@@ -31,7 +31,7 @@ def fit_committee(
             f"{source.name}: `--seeds` trains with `devices: 1`, got {config.devices}; train the seeds one by one, --set seed=1"
         )
     configs = {output / f"seed{seed}": config.model_copy(update={"seed": seed}) for seed in range(config.seed, config.seed + members)}
-    begun = [folder for folder in configs if (folder / "last.ckpt").exists()]
+    begun = [folder for folder in configs if has_begun(folder)]
     if begun and not resume:
         raise ConfigError(f"{begun[0]}: holds a training already; continue with --resume or choose another --output")
     if resume and not begun:
@@ -44,7 +44,7 @@ def fit_committee(
             console.print(f"\nmember {k} of {members}: {folder} has ended already", highlight=False)
         else:
             console.print(f"\nmember {k} of {members}: {folder}", highlight=False)
-            fit(member, source, folder, folder in begun, console, splits=splits)
+            fit_in_turn(member, source, folder, folder in begun, console, splits=splits)
     best = [folder / "best.ckpt" for folder in configs]
     frames, kind = (splits.test, "test") if splits.test else (splits.validation, "validation")
     console.print()

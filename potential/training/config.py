@@ -221,12 +221,28 @@ class Schedule(Section):
     patience: int = Field(20, ge=1, description="plateau: epochs without a better validation loss before the learning rate falls.")
 
 
+class Pretrain(Section):
+    train: Files = Field(description="Frames of a cheap method, of the same elements: `spinconv pretrain-frames` makes them of molecules.")
+    validation: int | float = Field(0.04, gt=0, description="Number or fraction of them to set aside.")
+    max_steps: int | None = Field(None, ge=1, description="Steps of the pretraining; give this or `max_time`.")
+    max_time: Seconds | None = Field(None, description="Time of the pretraining, beside that of the training.")
+
+    @model_validator(mode="after")
+    def has_an_end(self) -> Pretrain:
+        if (self.max_steps is None) == (self.max_time is None):
+            raise ValueError("needs `max_steps` or `max_time`, one of them")
+        return self
+
+
 class Config(Section):
     data: Data = Field(description="Where the reference frames are.")
     model: dict[str, Any] = Field(default_factory=dict, description="The fields of ModelConfig; `elements` defaults to those in the data.")
     reference_energies: ReferenceEnergies = Field(
         ReferenceEnergies(least_squares=True),
         description="Energy of each element alone: a file of isolated atoms, a mapping, or least_squares.",
+    )
+    pretrain: Pretrain | None = Field(
+        None, description="A first training, on many frames of a cheap method, whose weights this one begins with."
     )
     loss: Loss = Field(Loss(), description="What is made small.")
     optimizer: Optimizer = Field(Optimizer(), description="How the weights move.")
@@ -260,6 +276,12 @@ class Config(Section):
     def has_an_end(self) -> Config:
         if self.max_epochs is None and self.max_steps is None and self.max_time is None:
             raise ValueError("needs `max_epochs`, `max_steps` or `max_time`")
+        return self
+
+    @model_validator(mode="after")
+    def begins_once(self) -> Config:
+        if self.pretrain is not None and self.start_from is not None:
+            raise ValueError("takes `pretrain` or `start_from`, not both")
         return self
 
     @model_validator(mode="after")

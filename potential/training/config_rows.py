@@ -21,7 +21,9 @@ def keys_of(config: type[BaseModel]) -> list[tuple[str, str, str, str]]:
         if name == "model":
             rows += model_keys()
             continue
-        inner = field_at(config, [name, ""])[0] if name in ("data", "reference_energies", "loss", "optimizer", "schedule") else None
+        inner = (
+            field_at(config, [name, ""])[0] if name in ("data", "reference_energies", "pretrain", "loss", "optimizer", "schedule") else None
+        )
         rows += [row(f"{name}.{n}", f) for n, f in inner.model_fields.items()] if inner else [row(name, field)]
     return rows
 

@@ -17,14 +17,16 @@ from spinconv.potential.training.frames import fingerprint
 from spinconv.potential.training.splits import Splits
 
 FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
+FILES = (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms"), ("pretrain", "train"))
 RESULT = "result.json"  # written when a training has ended
 
 
 def about(config: Config, splits: Splits) -> dict[str, Any]:
     """What checkpoints say of the training: file names without folders, settings, and a hash of the data."""
     settings = config.model_dump()
-    for section, key in (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms")):
-        settings[section][key] = without_folders(settings[section][key])
+    for section, key in FILES:
+        if settings[section] is not None:
+            settings[section][key] = without_folders(settings[section][key])
     settings = {key: value for key, value in settings.items() if key != "output"}
     if config.start_from is not None:
         settings["start_from"] = Path(config.start_from).name

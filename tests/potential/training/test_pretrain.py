@@ -1,0 +1,122 @@
+"""Two trainings in one: the second begins with the weights of the first, and either can be stopped."""
+
+import io
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from spinconv.potential.training.checkpoint import load_checkpoint
+from spinconv.potential.training.config import ConfigError, read_config
+from spinconv.potential.training.pretrain import fit_in_turn
+from spinconv.potential.training.splits import Source
+from spinconv.potential.training.trainer import fit
+
+from .test_training import SETTINGS
+
+PRETRAIN = {"train": "cheap.xyz", "max_steps": 10}
+
+
+@pytest.fixture
+def config(tmp_path, train_file):
+    """A training on train.xyz after a pretraining on the same frames under another name."""
+    shutil.copy(train_file, tmp_path / "cheap.xyz")
+    text = yaml.safe_dump({**SETTINGS, "data": {"train": "train.xyz", "validation": 4}, "pretrain": PRETRAIN, "max_epochs": 2})
+    (tmp_path / "tiny.yaml").write_text(text)
+    return read_config(tmp_path / "tiny.yaml", [])
+
+
+def run(config, folder, output, **more):
+    said = io.StringIO()
+    best = fit_in_turn(config, Source("tiny.yaml", folder), output, console=Console(file=said, width=200), **more)
+    return best, said.getvalue()
+
+
+def weights_of(path):
+    return load_checkpoint(path).model.state_dict()
+
+
+def assert_equal(one, other):
+    assert all(torch.equal(a, b) for a, b in zip(weights_of(one).values(), weights_of(other).values(), strict=True))
+
+
+def test_is_a_training_from_the_pretrained_weights(tmp_path, config):
+    best, said = run(config, tmp_path, tmp_path / "out")
+    assert said.index(f"pretraining: {tmp_path / 'out' / 'pretrain'}") < said.index(f"\ntraining: {tmp_path / 'out'}")
+    changes = [f"start_from={tmp_path / 'out/pretrain/best.ckpt'}", "pretrain=null", "reference_energies=least_squares"]
+    changed = read_config(tmp_path / "tiny.yaml", changes)
+    alone = fit(changed, Source("tiny.yaml", tmp_path), tmp_path / "alone", console=Console(file=io.StringIO()))
+    assert_equal(best, alone)
+    assert json.loads((tmp_path / "out/pretrain/result.json").read_text())["steps"] == 10
+
+
+def test_the_checkpoint_records_it(tmp_path, config):
+    best, _ = run(config, tmp_path, tmp_path / "out")
+    settings = load_checkpoint(best).metadata["training"]["settings"]
+    assert settings["pretrain"]["train"] == "cheap.xyz"
+    assert settings["pretrain"]["max_steps"] == 10
+    assert settings["start_from"] == "best.ckpt"
+
+
+def test_reference_energies_are_those_of_the_second_method(tmp_path, config):
+    """Frames of the cheap method lie elsewhere by thousands of eV: the model says the energies of the expensive one."""
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    frames = ase.io.read(tmp_path / "cheap.xyz", ":")
+    for atoms in frames:
+        energy, forces = atoms.get_potential_energy() - 1000.0 * len(atoms), atoms.get_forces()
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    ase.io.write(tmp_path / "cheap.xyz", frames)
+    best, _ = run(config, tmp_path, tmp_path / "out")
+    before, after = (load_checkpoint(path).model.reference_energies for path in (tmp_path / "out/pretrain/best.ckpt", best))
+    assert all(later - earlier > 900 for earlier, later in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("stopped", ["pretrain", "between", "training"])
+def test_goes_on_where_it_was_stopped(tmp_path, config, stopped):
+    whole, _ = run(config, tmp_path, tmp_path / "whole")
+    part = tmp_path / "part"
+    first = config.model_copy(update={"pretrain": config.pretrain.model_copy(update={"max_steps": 5})})
+    if stopped == "training":
+        run(config.model_copy(update={"max_epochs": 1}), tmp_path, part)
+    else:
+        run(first if stopped == "pretrain" else config, tmp_path, part)
+        for left in part.iterdir():
+            if left.is_file():
+                left.unlink()
+    best, said = run(config, tmp_path, part, resume=True)
+    assert ("pretraining:" in said) is (stopped == "pretrain")
+    if stopped == "between":
+        assert_equal(best, whole)
+    assert load_checkpoint(best).metadata["training"]["epoch"] <= 2
+    assert json.loads((part / "pretrain/result.json").read_text())["steps"] == 10
+
+
+def test_is_not_begun_twice_nor_resumed_from_nothing(tmp_path, config):
+    run(config, tmp_path, tmp_path / "out")
+    with pytest.raises(ConfigError, match="holds a training already"):
+        run(config, tmp_path, tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"has no last\.ckpt to resume from"):
+        run(config, tmp_path, tmp_path / "new", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["start_from=a.ckpt"], "takes `pretrain` or `start_from`, not both"),
+        (["pretrain.max_time=2m"], "`pretrain` needs `max_steps` or `max_time`, one of them"),
+        (["pretrain.max_steps=null"], "`pretrain` needs `max_steps` or `max_time`, one of them"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(tmp_path, config, changes, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        read_config(tmp_path / "tiny.yaml", changes)
+
+
+def test_several_devices_are_refused(tmp_path, config):
+    with pytest.raises(ConfigError, match="`pretrain` trains with `devices: 1`, got 2"):
+        run(config.model_copy(update={"devices": 2}), tmp_path, tmp_path / "out")
