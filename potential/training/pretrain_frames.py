@@ -117,12 +117,14 @@ def bonds_of(atoms: ase.Atoms) -> np.ndarray:
 def hanging_on(n: int, bonds: np.ndarray, fixed: int, end: int) -> list[int]:
     """The atoms that `end` takes along when its bond to `fixed` breaks; in a ring `end` alone."""
     import numpy as np
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
 
-    kept = bonds[(np.sort(bonds, axis=1) != sorted((fixed, end))).any(axis=1)]
-    piece = connected_components(coo_array((np.ones(len(kept)), kept.T), shape=(n, n)), directed=False)[1]
-    return [end] if piece[fixed] == piece[end] else np.flatnonzero(piece == piece[end]).tolist()
+    bonded = np.eye(n, dtype=bool)
+    bonded[bonds[:, 0], bonds[:, 1]] = bonded[bonds[:, 1], bonds[:, 0]] = True
+    bonded[fixed, end] = bonded[end, fixed] = False
+    group = bonded[end]
+    while (wider := bonded[group].any(axis=0)).sum() > group.sum():
+        group = wider
+    return [end] if group[fixed] else np.flatnonzero(group).tolist()
 
 
 def labelled(atoms: ase.Atoms, calculator: Calculator, most_force: float) -> ase.Atoms | None:
