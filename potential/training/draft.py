@@ -58,7 +58,7 @@ def draft(survey: Survey, frames: Path, config: Path) -> Draft:
         reference_lines(survey, path, fitted),
         model_lines(survey),
         loss_lines(survey),
-        training_lines(size),
+        training_lines(size, not any(frame.atoms.pbc.any() for frame in survey.frames)),
     ]
     return Draft("\n\n".join("\n".join(lines) for lines in sections) + "\n", in_words(survey), [doubt for doubt in said if doubt])
 
@@ -191,10 +191,14 @@ def stress_weight(survey: Survey) -> float:
     return float(f"{0.1 * (force_rms(survey.frames) / rms) ** 2:.0e}") if rms > 0 else 0.0
 
 
-def training_lines(size: Sizes) -> list[str]:
+def training_lines(size: Sizes, are_molecules: bool) -> list[str]:
     n_steps = HOUR / size.seconds
     steps, decay = f"{n_steps:,.0f} steps of {1000 * size.seconds:.0f} ms", 0.999 if n_steps < LONG else 0.9995
+    first = off(
+        0, "pretrain", "{train: pretrain.xyz, max_time: 15m}", "by spinconv pretrain-frames: molecules stay whole when hot; and 5e-3 below"
+    )
     return [
+        *([first] if are_molecules else []),
         line(0, "batch_size", size.batch_size, "frames in a step"),
         line(0, "max_time", "1h", f"about {steps} on one CPU core; the learning rate falls over this time, and with it the errors"),
         line(0, "epoch_steps", size.epoch_steps, "steps between validations; last.ckpt is written then"),

@@ -73,8 +73,8 @@ def test_sizes_follow_from_the_frames(tmp_path, clusters):
 
 
 def test_a_training_of_fewer_steps_averages_over_fewer():
-    assert "ema_decay: 0.9995 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.05)))
-    assert "ema_decay: 0.999 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.1)))  # 36,000 in an hour
+    assert "ema_decay: 0.9995 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.05), True))
+    assert "ema_decay: 0.999 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.1), True))  # 36,000 in an hour
 
 
 def test_names_of_labels_are_found_in_the_file(tmp_path):
