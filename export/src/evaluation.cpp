@@ -33,8 +33,8 @@ using Tensors = std::vector<Tensor>;
 struct Chunk {
   int64_t first_edge = 0, n_edges = 0, first_sender = 0, n_senders = 0;
   Tensor vectors;                 // (n_edges, 3), working precision
-  Tensor numbers_j, numbers_i;    // (n_edges,)
-  Tensor j;                       // (n_edges,), counted from first_sender
+  Tensor pair;                    // (n_edges,), of elements
+  c10::IValue by_sender;          // tiles, of senders counted from first_sender
 };
 
 /// A stage that has run: its inputs are leaves.
@@ -172,10 +172,12 @@ class Evaluation {
     if (n_edges <= most) {
       j_ = upload(graph_.source, n_edges), i_ = upload(graph_.target, n_edges);
       vectors_ = upload_vectors(graph_.vectors, n_edges);
+      by_receiver_ = call("tiles", {i_, n_nodes});
       chunks_.push_back(make_chunk(0, n_edges, 0, graph_.n_atoms));
       return;
     }
     const auto first_of_sender = order_by_sender();
+    by_receiver_ = call("tiles", {i_, n_nodes});
     const auto n_senders = static_cast<int64_t>(first_of_sender.size()) - 1;
     const int64_t n_chunks = (n_edges + most - 1) / most;
     const int64_t wanted = (n_edges + n_chunks - 1) / n_chunks;
@@ -221,8 +223,9 @@ class Evaluation {
 
   Chunk make_chunk(int64_t first_edge, int64_t n_edges, int64_t first_sender, int64_t n_senders) const {
     const auto j = j_.narrow(0, first_edge, n_edges), i = i_.narrow(0, first_edge, n_edges);
-    return {first_edge, n_edges, first_sender, n_senders, vectors_.narrow(0, first_edge, n_edges),
-            numbers_of_senders_.index_select(0, j), numbers_.index_select(0, i), first_sender == 0 ? j : j - first_sender};
+    const auto pair = call("pairs", {numbers_of_senders_.index_select(0, j), numbers_.index_select(0, i)}).toTensor();
+    return {first_edge, n_edges, first_sender, n_senders, vectors_.narrow(0, first_edge, n_edges), pair,
+            call("tiles", {first_sender == 0 ? j : j - first_sender, n_senders})};
   }
 
   // ---- the stages
@@ -244,7 +247,7 @@ class Evaluation {
 
   Stage edges(const Chunk& chunk) {
     Stage stage{{leaf(chunk.vectors)}, {}};
-    const auto made = call("edges", {stage.inputs[0], chunk.numbers_j, chunk.numbers_i}).toTuple();
+    const auto made = call("edges", {stage.inputs[0], chunk.pair}).toTuple();
     for (const auto& part : made->elements()) stage.outputs.push_back(part.toTensor());   // the geometry, t and m
     return stage;
   }
@@ -252,7 +255,8 @@ class Evaluation {
   Stage moments(int64_t k) {
     Stage stage{leaves(all_, false), {}};
     stage.inputs.push_back(leaf(m_[k]));
-    stage.outputs = {call("moments", {k, stage.inputs.back(), stage.inputs[envelope], stage.inputs[harmonics], i_, n_nodes()}).toTensor()};
+    const auto& inputs = stage.inputs;
+    stage.outputs = {call("moments", {k, inputs.back(), inputs[envelope], inputs[harmonics], by_receiver_, n_nodes()}).toTensor()};
     return stage;
   }
 
@@ -261,8 +265,8 @@ class Evaluation {
     const auto t = stage.inputs.back(), m = leaf(of(m_[k], chunk)), received = leaf(moments_[k].narrow(0, chunk.first_sender, chunk.n_senders));
     stage.inputs.push_back(m);
     stage.inputs.push_back(received);
-    const auto h = call("spin", {k, received, stage.inputs[harmonics], chunk.j});
-    stage.outputs = {call("mix", {k, h, m, t, chunk.numbers_j, chunk.numbers_i}).toTensor()};
+    const auto h = call("spin", {k, received, stage.inputs[harmonics], chunk.by_sender});
+    stage.outputs = {call("mix", {k, h, m, t, chunk.pair}).toTensor()};
     return stage;
   }
 
@@ -540,6 +544,7 @@ class Evaluation {
   Tensor senders_;                       // (n_senders,), atoms in the order of chunks; undefined: all atoms as they are numbered
   Tensor numbers_of_senders_;            // (n_senders,)
   Tensor j_, i_, vectors_;               // of all edges; j_ counts senders
+  c10::IValue by_receiver_;              // tiles of all edges
   Tensors features_;                     // of all edges: the geometry, then t
   Tensors m_;                            // of all edges: messages before the first block, after it, ...
   Tensors moments_;                      // of every block: (n_senders, ...)
@@ -554,17 +559,18 @@ void measure(Stages& stages, int64_t element) {
   at::NoGradGuard no_gradients;
   const auto none = torch::zeros({0}, torch::dtype(torch::kInt64).device(stages.device));
   const auto vectors = torch::zeros({0, 3}, torch::dtype(stages.dtype).device(stages.device));
-  const auto made = stages.equations("edges", {vectors, none, none}).toTuple();
+  const auto made = stages.equations("edges", {vectors, none}).toTuple();
   const auto part = [&](size_t n) { return made->elements()[n].toTensor(); };
   const auto m = part(n_geometry + 1);
   constexpr int64_t one_atom = 1;
+  const auto no_tiles = stages.equations("tiles", {none, one_atom});
   const auto sums = stages.equations("sums", {m, part(envelope), part(wall), none, one_atom}).toTensor();
   stages.n_sums = sums.numel();
-  const auto moments = stages.equations("moments", {int64_t(0), m, part(envelope), part(harmonics), none, one_atom}).toTensor();
+  const auto moments = stages.equations("moments", {int64_t(0), m, part(envelope), part(harmonics), no_tiles, one_atom}).toTensor();
   stages.n_moments = moments.numel();
   for (int64_t k = 0; k < stages.n_blocks; ++k) {
-    const auto h = stages.equations("spin", {k, moments, part(harmonics), none});
-    stages.equations("mix", {k, h, m, part(n_geometry), none, none});
+    const auto h = stages.equations("spin", {k, moments, part(harmonics), no_tiles});
+    stages.equations("mix", {k, h, m, part(n_geometry), none});
   }
   stages.equations("readout", {sums, torch::full({1}, element, none.options())});
 }

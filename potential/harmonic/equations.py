@@ -209,21 +209,23 @@ def pooled_polynomial(w: dict[str, Tensor], weight: Tensor, moments: Tensor) -> 
 # ---- the stages, which all take w and s first
 
 
-def pairs(w: dict[str, Tensor], numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
+def pairs(w: dict[str, Tensor], s: dict[str, float], numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
     """Row of a pair of elements in tables of pairs, [e]."""
     element = w["constants.element"]
     n_elements = w["constants.reference_energies"].shape[0]
-    return element[numbers_j] * n_elements + element[numbers_i]
+    return element.index_select(0, numbers_j) * n_elements + element.index_select(0, numbers_i)
 
 
-def edges(
-    w: dict[str, Tensor], s: dict[str, float], vectors: Tensor, numbers_j: Tensor, numbers_i: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def tiles(w: dict[str, Tensor], s: dict[str, float], atom: Tensor, n_atoms: int) -> tuple[Tensor, Tensor, int]:
+    """See `tiles_by_atom`: the edges by one end of theirs, i for `moments` and j for `spin`."""
+    return tiles_by_atom(atom, n_atoms)
+
+
+def edges(w: dict[str, Tensor], s: dict[str, float], vectors: Tensor, pair: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """What every block needs to know of the edges: u(d) [e, 1], Y(n) [e, (2 lmax + 1)^2], half the wall [e, 1]; the distance features t
     [e, C] that all blocks share; and the initial messages m [e, C]."""
     distances = safe_norm(vectors)
     inverse_distances = inverse(distances)
-    pair = pairs(w, numbers_j, numbers_i)
     amplitudes_and_rates, reach = w["constants.pairs"].index_select(0, pair).split([8, 2], 1)
     fade, u = envelope(distances * reach).split([1, 1], 1)
     x = held(distances, w["distance.inner"].index_select(0, pair))
@@ -234,9 +236,11 @@ def edges(
     return u, harmonics(w, vectors * inverse_distances), repulsion, t, m
 
 
-def moments(w: dict[str, Tensor], s: dict[str, float], k: int, m: Tensor, u: Tensor, y: Tensor, i: Tensor, n_atoms: int) -> Tensor:
+def moments(
+    w: dict[str, Tensor], s: dict[str, float], k: int, m: Tensor, u: Tensor, y: Tensor, tiles: tuple[Tensor, Tensor, int], n_atoms: int
+) -> Tensor:
     """A_i = sum over the edges into i of u(d) m Y(n), for l <= lmax, [n_atoms, (lmax + 1)^2, C]."""
-    place, atom, size = tiles_by_atom(i, n_atoms)
+    place, atom, size = tiles
     n_tiles = atom.shape[0]
     lmax = (round_root(y.shape[1]) - 1) // 2
     seen = into_tiles(y[:, : (lmax + 1) * (lmax + 1)], place, n_tiles, size).transpose(1, 2)
@@ -245,22 +249,21 @@ def moments(w: dict[str, Tensor], s: dict[str, float], k: int, m: Tensor, u: Ten
     return sums.index_add(0, atom, parts) * s["average_neighbors"] ** -0.5
 
 
-def spin(w: dict[str, Tensor], s: dict[str, float], k: int, moments: Tensor, y: Tensor, j: Tensor) -> Tensor:
+def spin(w: dict[str, Tensor], s: dict[str, float], k: int, moments: Tensor, y: Tensor, tiles: tuple[Tensor, Tensor, int]) -> Tensor:
     """The spin convolution over the neighbourhood of the atom that sends, seen along the edge: silu(bias + sum_LM Y_LM(n) P_LM(j)), [e, C].
 
     Only products of what belongs to an edge with what belongs to its atom: the cost of an edge does not depend on its neighbours.
     """
     name = "blocks." + str(k) + ".convolution"
-    place, atom, size = tiles_by_atom(j, moments.shape[0])
+    place, atom, size = tiles
     polynomials = pooled_polynomial(w, w[name + ".weight"], moments).index_select(0, atom)
     seen = torch.bmm(into_tiles(y, place, atom.shape[0], size), polynomials)
     return silu(seen.view(-1, seen.shape[2]).index_select(0, place) + w[name + ".bias"])
 
 
-def mix(w: dict[str, Tensor], s: dict[str, float], k: int, h: Tensor, m: Tensor, t: Tensor, numbers_j: Tensor, numbers_i: Tensor) -> Tensor:
+def mix(w: dict[str, Tensor], s: dict[str, float], k: int, h: Tensor, m: Tensor, t: Tensor, pair: Tensor) -> Tensor:
     """The messages after block k: m + what the block adds; the first block has no residual, [e, C]."""
     name = "blocks." + str(k)
-    pair = pairs(w, numbers_j, numbers_i)
     h = embedding_block(w, name + ".of_neighborhood", h, pair) + network(w, name + ".of_distance", t)
     added = embedding_block(w, name + ".to_message", silu(h), pair)
     return added if k == 0 else m + added
@@ -294,9 +297,10 @@ def energies(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_in
     """
     j, i = edge_index[0], edge_index[1]
     n_atoms = numbers.shape[0]
-    numbers_j, numbers_i = numbers.index_select(0, j), numbers.index_select(0, i)
-    u, y, repulsion, t, m = edges(w, s, vectors, numbers_j, numbers_i)
+    pair = pairs(w, s, numbers.index_select(0, j), numbers.index_select(0, i))
+    of_receivers, of_senders = tiles(w, s, i, n_atoms), tiles(w, s, j, n_atoms)
+    u, y, repulsion, t, m = edges(w, s, vectors, pair)
     for k in range(int(s["n_blocks"])):
-        a = moments(w, s, k, m, u, y, i, n_atoms)
-        m = mix(w, s, k, spin(w, s, k, a, y, j), m, t, numbers_j, numbers_i)
+        a = moments(w, s, k, m, u, y, of_receivers, n_atoms)
+        m = mix(w, s, k, spin(w, s, k, a, y, of_senders), m, t, pair)
     return readout(w, s, sums(w, s, m, u, repulsion, i, n_atoms), numbers)

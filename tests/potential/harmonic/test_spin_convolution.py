@@ -29,7 +29,8 @@ def rolled_responses(model: HarmonicSpinConv, graph: Graph, roll: float) -> tupl
     others times sqrt 2).
     """
     (j, i), n_edges, lmax = graph.edge_index, graph.edge_index.shape[1], model.config.lmax
-    u, _, _, _, m = equations.edges(model.weights(), model.settings(), graph.vectors, graph.numbers[j], graph.numbers[i])
+    w, s = model.weights(), model.settings()
+    u, _, _, _, m = equations.edges(w, s, graph.vectors, equations.pairs(w, s, graph.numbers[j], graph.numbers[i]))
     directions = torch.nn.functional.normalize(graph.vectors)
     into, edge = torch.meshgrid(torch.arange(n_edges), torch.arange(n_edges), indexing="ij")  # edge `into` ends where `edge` starts
     into, edge = into[i[into] == j[edge]], edge[i[into] == j[edge]]
@@ -61,11 +62,12 @@ def test_the_polynomial_is_the_mean_over_the_roll_of_rotated_responses(lmax: int
         own, partner = rolled_responses(model, graph, 2 * math.pi * n / n_rolls)
         expected = expected + (own + own * partner) / n_rolls
     w, s = model.weights(), model.settings()
-    u, y, _, _, m = equations.edges(w, s, graph.vectors, graph.numbers[j], graph.numbers[i])
-    moments = equations.moments(w, s, 0, m, u, y, i, len(graph.numbers))
+    u, y, _, _, m = equations.edges(w, s, graph.vectors, equations.pairs(w, s, graph.numbers[j], graph.numbers[i]))
+    of_receivers, of_senders = (equations.tiles(w, s, atom, len(graph.numbers)) for atom in (i, j))
+    moments = equations.moments(w, s, 0, m, u, y, of_receivers, len(graph.numbers))
     size = float(expected.detach().abs().max())
     torch.testing.assert_close(
-        equations.spin(w, s, 0, moments, y, j), torch.nn.functional.silu(expected), rtol=0, atol=1e-12 * max(1.0, size)
+        equations.spin(w, s, 0, moments, y, of_senders), torch.nn.functional.silu(expected), rtol=0, atol=1e-12 * max(1.0, size)
     )
 
 

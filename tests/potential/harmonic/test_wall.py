@@ -33,8 +33,9 @@ def published(z1: int, z2: int, reach: float, d: sympy.Symbol) -> sympy.Expr:
 def walls(model: HarmonicSpinConv, z1: int, z2: int, distances: torch.Tensor) -> torch.Tensor:
     """Twice the half that the model gives an edge from z1 to z2."""
     vectors = torch.cat([torch.zeros(len(distances), 2, dtype=torch.float64), distances], dim=1)
-    numbers = (torch.full((len(distances),), z) for z in (z1, z2))
-    return 2 * equations.edges(model.weights(), model.settings(), vectors, *numbers)[2]
+    w, s = model.weights(), model.settings()
+    pair = equations.pairs(w, s, *(torch.full((len(distances),), z) for z in (z1, z2)))
+    return 2 * equations.edges(w, s, vectors, pair)[2]
 
 
 @pytest.mark.parametrize("pair", PAIRS)
