@@ -18,6 +18,7 @@ from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import ModelFile, read_model
 from spinconv.potential import build_graph
 from spinconv.potential.gradients import Evaluation
+from spinconv.potential.stress import along_periodic, has_stress
 from spinconv.potential.words import element_name
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
@@ -120,7 +121,7 @@ class SpinConvCalculator(Calculator):
         unknown = sorted(set(atoms.numbers.tolist()) - {ase.data.atomic_numbers[symbol] for symbol in self._elements})
         if unknown:
             raise ValueError(f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {element_name(unknown[0])}")
-        if "stress" in properties and not _has_stress(atoms):
+        if "stress" in properties and not has_stress(atoms):
             raise PropertyNotImplementedError(
                 "`stress` needs `atoms` that are periodic, in a cell with three vectors, because it is an energy per volume, "
                 f"got pbc {' '.join('T' if periodic else 'F' for periodic in atoms.pbc)} and a cell of rank {atoms.cell.rank}; "
@@ -141,24 +142,11 @@ def _results(atoms: ase.Atoms, evaluation: Evaluation) -> dict[str, Any]:
         "energies": evaluation.atom_energies.detach().cpu().numpy(),
         "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
     }
-    if _has_stress(atoms):
+    if has_stress(atoms):
         virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
         stress = -(virial + virial.T) / 2 / atoms.get_volume()
-        within = _periodic_directions(atoms)
-        results["stress"] = full_3x3_to_voigt_6_stress(within @ stress @ within)
+        results["stress"] = full_3x3_to_voigt_6_stress(along_periodic(stress, atoms))
     return results
-
-
-def _has_stress(atoms: ase.Atoms) -> bool:
-    return bool(atoms.pbc.any()) and atoms.cell.rank == 3
-
-
-def _periodic_directions(atoms: ase.Atoms) -> np.ndarray:
-    """What projects on the space of the periodic lattice vectors, [3, 3]: across it nothing is strained, and nothing stressed."""
-    if atoms.pbc.all():
-        return np.eye(3)
-    orthonormal = np.linalg.qr(atoms.cell.array[atoms.pbc].T)[0]  # columns
-    return orthonormal @ orthonormal.T
 
 
 def _mean(of_models: list[dict[str, Any]]) -> dict[str, Any]:

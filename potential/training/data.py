@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinconv.potential.graph import Graph, batch_graphs, build_graph
 from spinconv.potential.memory import available_memory, in_words
+from spinconv.potential.stress import has_stress, periodic_directions, stressed_components
 from spinconv.potential.training.frames import DataError, Frame
 
 SAMPLE = 16  # frames whose neighbours are counted before those of all are searched
@@ -24,8 +25,9 @@ class Batch(NamedTuple):
     n_atoms: torch.Tensor  # (n_systems,) working dtype
     energies: torch.Tensor  # (n_systems,) float64, eV
     forces: torch.Tensor  # (n_atoms, 3) eV/Å
-    stresses: torch.Tensor  # (n_systems, 3, 3) eV/Å³
-    volumes: torch.Tensor  # (n_systems,) Å³, 1 where it is not periodic in all three directions
+    stresses: torch.Tensor  # (n_systems, 3, 3) eV/Å³, NaN across what is not periodic
+    volumes: torch.Tensor  # (n_systems,) Å³, 1 where there is no stress
+    periodic: torch.Tensor  # (n_systems, 3, 3) what projects on the periodic directions
 
 
 def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
@@ -33,16 +35,22 @@ def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
     graph = graph_of_frame(frame, cutoff, dtype)
     n = len(frame.atoms)
     forces = np.full((n, 3), np.nan) if frame.forces is None else frame.forces
-    stress = np.full((3, 3), np.nan) if frame.stress is None else frame.stress
-    volume = frame.atoms.get_volume() if frame.atoms.pbc.all() else 1.0
+    stress = np.nan if frame.stress is None else np.where(stressed_components(frame.atoms), frame.stress, np.nan)
+    volume, within = (frame.atoms.get_volume(), periodic_directions(frame.atoms)) if has_stress(frame.atoms) else (1.0, np.eye(3))
     return Batch(
         graph,
         torch.tensor([n], dtype=dtype),
         torch.tensor([frame.energy], dtype=torch.float64),
         torch.tensor(forces, dtype=dtype),
-        torch.tensor(stress, dtype=dtype)[None],
+        torch.tensor(np.broadcast_to(stress, (1, 3, 3)), dtype=dtype),
         torch.tensor([volume], dtype=dtype),
+        torch.tensor(within, dtype=dtype)[None],
     )
+
+
+def stresses_of(virials: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """Stresses (eV/Å³, [n_systems, 3, 3]) of the virials that a model predicts for a batch: along the periodic directions alone."""
+    return -(batch.periodic @ virials @ batch.periodic) / batch.volumes[:, None, None]
 
 
 def graph_of_frame(frame: Frame, cutoff: float, dtype: torch.dtype) -> Graph:

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.safe_write import write_file
-from spinconv.potential.training.data import Batch, join, labelled_graph, on_device
+from spinconv.potential.stress import has_stress, stressed_components
+from spinconv.potential.training.data import Batch, join, labelled_graph, on_device, stresses_of
 from spinconv.potential.training.frames import Frame, check_elements
 from spinconv.potential.training.metrics import ErrorFigure, mae_and_rmse, quantities
 
@@ -27,7 +28,7 @@ class Prediction(NamedTuple):
 
     energy: float  # eV
     forces: np.ndarray  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is none (potential/stress.py)
 
 
 class EvaluationResult(NamedTuple):
@@ -45,7 +46,7 @@ class Pairs(NamedTuple):
     n_atoms: np.ndarray  # (n_frames,) of the frames with an energy
     forces: np.ndarray  # (2, n_atoms, 3) eV/Å
     numbers: np.ndarray  # (n_atoms,) atomic numbers of the atoms with forces
-    stresses: np.ndarray  # (2, n_frames, 3, 3) eV/Å³
+    stresses: np.ndarray  # (2, n_components) eV/Å³, of frames with a stress: nine of a crystal, four of a slab in the xy plane
 
 
 class FrameError(NamedTuple):
@@ -79,12 +80,12 @@ def evaluate_frames(
     for piece in pieces(frames, architecture["cutoff"], dtype, most_frames):
         batch = on_device(piece, device)
         evaluation = energy_and_forces(model, batch.graph)
-        stresses = (-evaluation.virials.detach() / batch.volumes[:, None, None]).double().cpu().numpy()  # (n_systems, 3, 3)
+        stresses = stresses_of(evaluation.virials.detach(), batch).double().cpu().numpy()  # (n_systems, 3, 3)
         forces = evaluation.forces.detach().double().cpu().numpy()  # (n_atoms, 3)
         energies, ends = evaluation.energies.detach().tolist(), batch.n_atoms.long().cumsum(0).tolist()
         for k, energy in enumerate(energies):
-            periodic = frames[len(predictions)].atoms.pbc.all()
-            predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stresses[k] if periodic else None))
+            stress = stresses[k] if has_stress(frames[len(predictions)].atoms) else None
+            predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stress))
         done(len(predictions))
     return EvaluationResult(figures(pairs(frames, predictions)), frames, predictions)
 
@@ -94,14 +95,15 @@ def pairs(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Pairs:
     both = list(zip(frames, predictions, strict=True))
     energies = [(frame.energy, found.energy, len(frame.atoms)) for frame, found in both if not np.isnan(frame.energy)]
     forces = [(frame.forces, found.forces, frame.atoms.numbers) for frame, found in both if frame.forces is not None]
-    stresses = [(frame.stress, found.stress) for frame, found in both if frame.stress is not None and found.stress is not None]
+    stressed = [(frame, found) for frame, found in both if frame.stress is not None and found.stress is not None]
+    stresses = [np.array([frame.stress, found.stress])[:, stressed_components(frame.atoms)] for frame, found in stressed]
     *energy, n_atoms = np.array(energies).reshape(-1, 3).T
     return Pairs(
         np.array(energy),
         n_atoms,
         np.array([np.concatenate([np.empty((0, 3)), *(row[side] for row in forces)]) for side in (0, 1)]),
         np.concatenate([np.empty(0, dtype=int), *(numbers for *_, numbers in forces)]),
-        np.array(stresses).reshape(-1, 2, 3, 3).swapaxes(0, 1),
+        np.concatenate([np.empty((2, 0)), *stresses], axis=1),
     )
 
 

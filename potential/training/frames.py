@@ -26,7 +26,7 @@ class Frame(NamedTuple):
     atoms: ase.Atoms
     energy: float  # eV; NaN where it is missing and nobody learns it
     forces: np.ndarray | None  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None unless periodic in all three directions
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign, zero across what is not periodic; None where there is none
     name: str  # "train.xyz, frame 7"
     called_isolated: bool = False  # the file says that this is an isolated atom
     left_out: tuple[str, ...] = ()  # what was made of labels that are missing or of no use, as the end of "3 of 9 frames ..."

@@ -8,6 +8,7 @@ from typing import Any
 import ase
 import numpy as np
 
+from spinconv.potential.stress import along_periodic, has_stress
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs
 
 STRESS, VIRIALS = "stress", ("virial", "virials")  # looked for where no name is given
@@ -97,13 +98,16 @@ def energy_of(atoms: ase.Atoms, found: dict[str, Any], keys: Keys, name: str) ->
 
 
 def stress_of(atoms: ase.Atoms, found: dict[str, Any], keys: Keys, needs: Needs, name: str, left_out: list[str]) -> np.ndarray | None:
-    """The stress under its name or from the virial: -virial / volume; a cell around a molecule has a volume, but no stress."""
+    """The stress under its name or from the virial, -virial / volume, along the periodic directions: a molecule in a cell has none."""
     neither = keys.stress is None and keys.virial is None
     stress_key = STRESS if neither else keys.stress
     virial_key = next((key for key in VIRIALS if found.get(key) is not None), None) if neither else keys.virial
     stress, virial = (None if key is None or found.get(key) is None else tensor(found[key], key, name) for key in (stress_key, virial_key))
-    if not atoms.pbc.all() or atoms.cell.rank < 3:
+    if not has_stress(atoms) or (stress is None and virial is None):
         return None
+    if not atoms.pbc.all():
+        left_out.append("are not periodic in every direction, and their stress counts along the periodic ones alone")
+    stress, virial = (None if found is None else along_periodic(found, atoms) for found in (stress, virial))
     if virial is None:
         return stress
     by_virial = -virial / atoms.get_volume()

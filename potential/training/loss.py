@@ -6,7 +6,7 @@ import torch
 
 from spinconv.potential.gradients import Evaluation
 from spinconv.potential.training.config import Loss
-from spinconv.potential.training.data import Batch
+from spinconv.potential.training.data import Batch, stresses_of
 
 
 def loss(evaluation: Evaluation, batch: Batch, settings: Loss) -> torch.Tensor:
@@ -20,7 +20,7 @@ def loss(evaluation: Evaluation, batch: Batch, settings: Loss) -> torch.Tensor:
     if settings.forces_weight > 0:
         total = total + settings.forces_weight * mean_penalty(evaluation.forces - batch.forces, batch.forces, settings)
     if settings.stress_weight > 0:
-        stress = -evaluation.virials / batch.volumes[:, None, None]  # (n_systems, 3, 3)
+        stress = stresses_of(evaluation.virials, batch)  # (n_systems, 3, 3)
         total = total + settings.stress_weight * mean_penalty(stress - batch.stresses, batch.stresses, settings)
     return total
 

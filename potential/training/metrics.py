@@ -10,7 +10,7 @@ import torch
 from ase.data import chemical_symbols
 
 from spinconv.potential.gradients import Evaluation
-from spinconv.potential.training.data import Batch
+from spinconv.potential.training.data import Batch, stresses_of
 
 
 class ErrorFigure(NamedTuple):
@@ -53,7 +53,7 @@ class Errors:
         self._add(1, energy / batch.n_atoms, batch.energies)
         forces = evaluation.forces.detach() - batch.forces  # (n_atoms, 3)
         self._add(2, forces, batch.forces)
-        stress = -evaluation.virials.detach() / batch.volumes[:, None, None] - batch.stresses  # (n_systems, 3, 3)
+        stress = stresses_of(evaluation.virials.detach(), batch) - batch.stresses  # (n_systems, 3, 3)
         self._add(3, stress, batch.stresses)
         for row, element in enumerate(self.elements, start=4):
             its = batch.graph.numbers == element

@@ -109,5 +109,5 @@ def forces(result: EvaluationResult) -> Panel:
 
 def stresses(result: EvaluationResult) -> Panel:
     """Stress components of the frames that have a stress."""
-    reference, predicted = pairs(result.frames, result.predictions).stresses.reshape(2, -1)
+    reference, predicted = pairs(result.frames, result.predictions).stresses
     return Panel("stress component", "eV/Å³", reference, predicted, np.zeros(reference.size, dtype=int), "components")

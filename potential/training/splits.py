@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rich.console import Console
 
+from spinconv.potential.stress import has_stress
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.doubts import doubts, say_doubt
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, split
@@ -34,8 +35,8 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
         _, frames = split(frames, min(d.max_frames, len(frames)), d.split_seed)
     if config.loss.stress_weight > 0 and all(frame.stress is None for frame in frames):
         why = f"has a stress (`{d.virial_key or d.stress_key or 'stress'}`)"
-        if not any(frame.atoms.pbc.all() for frame in frames):
-            why = "is periodic in all three directions, so none has a stress"
+        if not any(has_stress(frame.atoms) for frame in frames):
+            why = "is periodic, in a cell with three vectors, so none has a stress"
         raise DataError(f"{source.name}: no frame of `data.train` {why}, which `loss.stress_weight` asks for")
     if isinstance(d.validation, str | list):
         train, validation = frames, read(config, source, d.validation, console)

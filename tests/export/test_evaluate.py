@@ -119,6 +119,26 @@ def test_a_molecule_in_a_box_has_no_stress(files):
     assert "spinconv_stress" not in ase.io.read(files / "predictions.xyz").info
 
 
+def test_the_stress_of_a_slab_is_compared_in_its_plane(files):
+    """By 0.003 eV/Å³ too large, the prediction being that of the calculator; across there is a label that counts for nothing."""
+    slab = ethanol()
+    slab.set_cell([6, 6, 12])
+    slab.pbc = (True, True, False)
+    slab.calc = SpinConvCalculator(files / "model.pt")
+    stress = slab.get_stress(voigt=False)
+    labels = stress + 0.003
+    labels[2, 2] = 0.5
+    slab.calc = SinglePointCalculator(slab, energy=slab.get_potential_energy(), forces=slab.get_forces(), stress=labels)
+    ase.io.write(files / "slab.xyz", slab)
+    result = command(files / "model.pt", files / "slab.xyz", "--json", "--output", files / "out.xyz")
+    error = {error["quantity"]: error for error in json.loads(result.output)["errors"]}["stress"]
+    assert error["mae"] == pytest.approx(3.0, rel=1e-6)
+    assert error["values"] == 4
+    np.testing.assert_allclose(ase.io.read(files / "out.xyz").info["spinconv_stress"].reshape(3, 3), stress, atol=1e-12)
+    words = "slab.xyz: 1 of 1 frames are not periodic in every direction, and their stress counts along the periodic ones alone"
+    assert words in " ".join(command(files / "model.pt", files / "slab.xyz").output.split())
+
+
 def test_a_stress_is_written_as_nine_numbers(files):
     command(files / "model.pt", files / "data.xyz", "--output", files / "predictions.xyz")
     assert re.findall(r'spinconv_stress="([^"]*)"', text := (files / "predictions.xyz").read_text())[0].count(" ") == 8

@@ -23,7 +23,7 @@ def labelled(atoms: ase.Atoms) -> ase.Atoms:
     atoms = atoms.copy()
     atoms.calc = EMT()
     results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
-    if atoms.pbc.all():
+    if atoms.pbc.any():
         results["stress"] = atoms.get_stress()
     atoms.calc = SinglePointCalculator(atoms, **results)
     return atoms

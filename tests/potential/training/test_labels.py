@@ -4,6 +4,7 @@ import ase
 import ase.io
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from spinconv.potential.training.frames import DataError, Keys, Needs
 from spinconv.potential.training.labels import check_keys, labelled
@@ -24,13 +25,37 @@ def label(atoms: ase.Atoms, keys: Keys = Keys(), needs: Needs = Needs()):  # noq
     return labelled(atoms, keys, needs, "t.xyz, frame 3")
 
 
-@pytest.mark.parametrize("pbc", [False, (True, True, False)])
-def test_a_frame_that_is_not_periodic_in_three_directions_has_no_stress(pbc):
-    """Though the cell around a molecule has a volume, and whatever the file says."""
+def test_a_molecule_has_no_stress():
+    """Though the cell around it has a volume, and whatever the file says."""
     for said in ({"stress": STRESS}, {"virial": STRESS}, {"stress": VOIGT, "virial": STRESS}):
         atoms = crystal(**said)
-        atoms.pbc = pbc
+        atoms.pbc = False
         assert label(atoms, needs=Needs(stress=True)).stress is None
+
+
+SLAB = np.array([[0.01, 0.001, 0.0], [0.001, 0.02, 0.0], [0.0, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("across", [0.0, 5.0, np.nan])
+def test_a_slab_has_a_stress_in_its_plane_whatever_is_said_across(across):
+    said = SLAB.copy()
+    said[2, :] = said[:, 2] = across
+    for labels in ({"stress": said}, {"virial": -said * 120.0}, {"stress": said, "virial": -SLAB * 120.0}):
+        atoms = crystal(**labels)
+        atoms.pbc = (True, True, False)
+        found = label(atoms, needs=Needs(stress=True))
+        np.testing.assert_allclose(found.stress, SLAB, atol=1e-15)
+        assert found.left_out == ("are not periodic in every direction, and their stress counts along the periodic ones alone",)
+    atoms.cell[2] = 0  # no volume
+    assert label(atoms, needs=Needs(stress=True)).stress is None
+
+
+def test_the_stress_of_a_turned_slab_is_the_turned_stress():
+    turn = Rotation.from_euler("xyz", [20, 40, 70], degrees=True).as_matrix()
+    atoms = crystal(stress=turn @ (SLAB + np.diag([0, 0, 7.0])) @ turn.T)
+    atoms.pbc = (True, True, False)
+    atoms.set_cell(atoms.cell.array @ turn.T, scale_atoms=True)
+    np.testing.assert_allclose(label(atoms).stress, turn @ SLAB @ turn.T, atol=1e-14)
 
 
 @pytest.mark.parametrize("form", [STRESS, STRESS.ravel(), VOIGT, VOIGT[None], STRESS[None]], ids=lambda form: str(form.shape))

@@ -16,7 +16,8 @@ def example() -> tuple[Evaluation, Batch]:
     stresses = torch.full((2, 3, 3), torch.nan, dtype=torch.float64)
     stresses[0] = 0.0
     energies, volumes = torch.tensor([-1000.0, -2000.0], dtype=torch.float64), torch.tensor([4.0, 1.0], dtype=torch.float64)
-    batch = Batch(graph, torch.tensor([2.0, 1.0]), energies, torch.zeros(3, 3, dtype=torch.float64), stresses, volumes)
+    periodic = torch.eye(3, dtype=torch.float64).repeat(2, 1, 1)
+    batch = Batch(graph, torch.tensor([2.0, 1.0]), energies, torch.zeros(3, 3, dtype=torch.float64), stresses, volumes, periodic)
     forces = torch.zeros(3, 3, dtype=torch.float64)
     forces[0, 0], forces[2, 1] = 0.3, -0.3
     virials = torch.full((2, 3, 3), -0.8, dtype=torch.float64)
@@ -39,6 +40,23 @@ def test_stress_is_minus_virial_per_volume():
     settings = Loss(type="mse", energy_weight=0.0, forces_weight=1.0, stress_weight=3.0)
     without = loss(evaluation, batch, settings.model_copy(update={"stress_weight": 0.0}))
     assert float(loss(evaluation, batch, settings) - without) == pytest.approx(3.0 * (0.2**2 + 0.8**2) / 2)
+
+
+def test_the_stress_of_a_slab_is_learned_in_its_plane_alone():
+    """Four components of 0.2 eV/Å³ in the xy plane; what the virial says across changes neither loss nor errors."""
+    evaluation, batch = example()
+    stresses, periodic = batch.stresses.clone(), batch.periodic.clone()
+    stresses[0, 2, :] = stresses[0, :, 2] = torch.nan
+    periodic[0, 2, 2] = 0.0
+    slab = batch._replace(stresses=stresses, periodic=periodic)
+    virials = evaluation.virials.clone()
+    virials[0, 2, :] = virials[0, :, 2] = 1000.0
+    evaluation = evaluation._replace(virials=virials, forces=slab.forces)
+    settings = Loss(type="mse", energy_weight=0.0, forces_weight=1.0, stress_weight=3.0)
+    assert float(loss(evaluation, slab, settings)) == pytest.approx(3.0 * 0.2**2)
+    errors = Errors([1, 8])
+    errors.add(evaluation, slab)
+    assert {f.quantity: (f.mae, f.values) for f in errors.figures()}["stress"] == (pytest.approx(200.0), 4)
 
 
 def test_huber_is_mse_below_delta_and_joins_a_line_smoothly():
