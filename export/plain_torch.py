@@ -1,6 +1,7 @@
 """What a caller has set in torch changes no number of a model."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -11,7 +12,8 @@ def plain_torch() -> Iterator[None]:
     """Torch as the model needs it, whatever inference_mode, no_grad, autocast, default device or dtype the caller has set.
 
     It runs scripted code as it stands: profiling and fusing it makes the first three calls 20 to 40 times slower and gains nothing.
-    It holds for this thread, and afterwards what was set before holds again. src/plain_torch.h does the same.
+    It holds for this thread, and afterwards what was set before holds again. The precision of products, which torch keeps for the whole
+    process, is the full one meanwhile. src/plain_torch.h does the same.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
@@ -20,4 +22,56 @@ def plain_torch() -> Iterator[None]:
             stack.enter_context(torch.autocast(device, enabled=False))
         stack.enter_context(torch._C.DisableTorchFunction())  # type: ignore[attr-defined]  # a default device is one
         stack.enter_context(torch.jit.optimized_execution(False))  # type: ignore[attr-defined]
+        stack.enter_context(_full_precision)
         yield
+
+
+class FullPrecision:
+    """While it is entered products of float32 matrices are made in float32: `torch.set_float32_matmul_precision` allows TF32 and bfloat16.
+
+    Several threads may be in it: the last to leave restores what the first has found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._restore: Callable[[], None] = _nothing
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._restore = _use_full_precision()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._restore()
+
+
+def _nothing() -> None: ...
+
+
+def _use_full_precision() -> Callable[[], None]:
+    """Sets it; gives back what undoes that."""
+    backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    before = [backend.fp32_precision for backend in backends]
+    if not {"tf32", "bf16"}.intersection(before):
+        return _nothing
+    try:
+        by_old_name = torch.get_float32_matmul_precision()
+    except RuntimeError:  # set by the new names, of which torch does not speak in the old ones
+        by_old_name = None
+    torch.set_float32_matmul_precision("highest")
+
+    def restore() -> None:
+        if by_old_name is not None:
+            torch.set_float32_matmul_precision(by_old_name)
+        for backend, precision in zip(backends, before, strict=True):
+            backend.fp32_precision = precision
+
+    return restore
+
+
+_full_precision = FullPrecision()

@@ -17,6 +17,14 @@ def _setting(get: Callable[[], Any], put: Callable[[Any], None], value: Any) -> 
         put(before)
 
 
+def _mkldnn_precision() -> str:
+    return str(torch.backends.mkldnn.matmul.fp32_precision)
+
+
+def _set_mkldnn_precision(value: str) -> None:
+    torch.backends.mkldnn.matmul.fp32_precision = value
+
+
 TORCH_STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
@@ -24,5 +32,7 @@ TORCH_STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "float64": lambda: _setting(torch.get_default_dtype, torch.set_default_dtype, torch.float64),
     "float16": lambda: _setting(torch.get_default_dtype, torch.set_default_dtype, torch.float16),
     "device": lambda: torch.device("meta"),
+    "bfloat16 products": lambda: _setting(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "medium"),
+    "bfloat16 products of a backend": lambda: _setting(_mkldnn_precision, _set_mkldnn_precision, "bf16"),
     "deterministic": lambda: _setting(torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True),
 }

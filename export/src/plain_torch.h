@@ -8,10 +8,12 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include "full_precision.h"
+
 namespace spinconv {
 
 /// While it lives torch differentiates on this thread and computes in the precision it is told: Python around an engine may have said
-/// inference_mode, no_grad or autocast. Profiling and fusion are off: they would slow the first steps, again whenever sizes change, and
+/// inference_mode, no_grad, autocast or set_float32_matmul_precision. Profiling and fusion are off: they would slow the first steps, again whenever sizes change, and
 /// gain nothing on a CPU. Afterwards all is as it was.
 class PlainTorch {
  public:
@@ -24,6 +26,7 @@ class PlainTorch {
   at::AutoGradMode gradients_{true};
   c10::impl::ExcludeDispatchKeyGuard no_autocast_{c10::autocast_dispatch_keyset};
   torch::jit::GraphOptimizerEnabledGuard no_optimizer_{false};
+  FullPrecision full_precision_;
 };
 
 }  // namespace spinconv
