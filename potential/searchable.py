@@ -11,7 +11,8 @@ from spinconv.potential.memory import available_memory, in_words
 Name = Callable[[int], Any]
 """What an atom is called, given its index."""
 
-CLOSEST = 0.1  # Å; no two atoms of any matter are nearer, but a minimizer's trial step can bring them to 0.12
+CLOSEST = 0.01  # Å; nearer, an atom is there twice. Trial steps of minimizers and of Monte Carlo come below 0.1 and must have an energy
+CLOSEST_IMAGE = 0.1  # Å, of an atom and its own image: no trial step comes there, a wrong cell does
 FARTHEST = 1e7  # Å; beyond it double precision holds no distance to 1e-9 Å
 LEAST_VOLUME = 0.2  # Å³ an atom; no matter is so dense
 MOST_ELONGATED = 1e4  # the volume over that of a cube as wide as the thinnest side: vesin divides by zero beyond 1e5
@@ -46,13 +47,19 @@ def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, c
     _check_memory(_estimated_edges(fractional, heights, volume, pbc, cutoff), len(positions), cutoff)
 
 
-def check_distances(edge_index: np.ndarray, vectors: np.ndarray, name: Name = int) -> None:
-    """Raises ValueError where an edge (Å) is shorter than CLOSEST."""
+def check_distances(edge_index: np.ndarray, vectors: np.ndarray, name: Name = int, least: float = CLOSEST) -> None:
+    """Raises ValueError where an edge (Å) is shorter than `least`, or than CLOSEST_IMAGE and from an atom to itself."""
     squared = np.einsum("ek,ek->e", vectors, vectors)  # (n_edges,)
-    if len(squared) and squared.min() < CLOSEST**2:
-        one, other = sorted(name(atom) for atom in edge_index[:, int(squared.argmin())].tolist())
-        who = f"atom {one} and its own image" if one == other else f"atoms {one} and {other}"
-        raise ValueError(f"{who} are {np.sqrt(squared.min()):.3g} Å apart; atoms must be at least {CLOSEST} Å apart")
+    if not len(squared) or squared.min() >= max(least, CLOSEST_IMAGE) ** 2:  # as good as always
+        return
+    limits = np.where(edge_index[0] == edge_index[1], CLOSEST_IMAGE, least)  # (n_edges,)
+    short = np.flatnonzero(squared < limits**2)
+    if not len(short):
+        return
+    nearest = short[squared[short].argmin()]
+    one, other = sorted(name(atom) for atom in edge_index[:, nearest].tolist())
+    who = f"atom {one} and its own image" if one == other else f"atoms {one} and {other}"
+    raise ValueError(f"{who} are {np.sqrt(squared[nearest]):.3g} Å apart; atoms must be at least {limits[nearest]} Å apart")
 
 
 def _check_numbers(name: str, rows: np.ndarray, which: Callable[[int], str]) -> None:

@@ -11,9 +11,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from spinconv.potential.graph import Graph, batch_graphs, build_graph
 from spinconv.potential.memory import available_memory, in_words
+from spinconv.potential.searchable import check_distances
 from spinconv.potential.stress import has_stress, periodic_directions, stressed_components
 from spinconv.potential.training.frames import DataError, Frame
 
+CLOSEST = 0.1  # Å; nearer in a reference frame is a wrong unit, or an atom that is there twice
 SAMPLE = 16  # frames whose neighbours are counted before those of all are searched
 FRAME_BYTES, ATOM_BYTES, EDGE_BYTES = 10_000, 30, 16  # of a graph in memory, measured; an edge has a vector besides
 
@@ -54,9 +56,11 @@ def stresses_of(virials: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def graph_of_frame(frame: Frame, cutoff: float, dtype: torch.dtype) -> Graph:
-    """The graph; DataError with the frame's name where `build_graph` refuses it: most often a wrong unit, or a frame written twice."""
+    """The graph; DataError with the frame's name where it is refused: most often for a wrong unit, or a frame written twice."""
     try:
-        return build_graph(frame.atoms, cutoff, dtype)
+        graph = build_graph(frame.atoms, cutoff, dtype)
+        check_distances(graph.edge_index.numpy(), graph.vectors.numpy(), least=CLOSEST)
+        return graph
     except ValueError as error:
         raise DataError(f"{frame.name}: {error}") from error
 

@@ -181,11 +181,28 @@ def test_an_unknown_element_is_refused(calculator: SpinConvCalculator) -> None:
         with_calculator(ase.Atoms([1000]), calculator).get_potential_energy()
 
 
-@pytest.mark.parametrize("distance", [0, 1e-9, 0.09])
+@pytest.mark.parametrize("distance", [0, 1e-9, 0.009])
 def test_atoms_on_top_of_each_other_are_refused(calculator: SpinConvCalculator, distance: float) -> None:
     atoms = with_calculator(ase.Atoms("CO", [(0, 0, 0), (0, 0, distance)]), calculator)
-    with pytest.raises(ValueError, match=f"atoms 0 and 1 are {distance:.3g} Å apart; atoms must be at least 0.1 Å apart"):
+    with pytest.raises(ValueError, match=f"atoms 0 and 1 are {distance:.3g} Å apart; atoms must be at least 0.01 Å apart"):
         atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("distance", [0.011, 0.05])
+def test_a_trial_step_that_brings_atoms_close_is_told_how_steep_it_is(calculator: SpinConvCalculator, distance: float, dtype: str) -> None:
+    """Hundreds of eV above all that a minimizer or a Monte Carlo move could accept, and forces that are the gradient there too."""
+    path = calculator.parameters["model"]
+    direction = np.array([0.6, 0.0, 0.8])
+    atoms = with_calculator(ase.Atoms("CO", [(0, 0, 0), direction * distance]), SpinConvCalculator(path, dtype=dtype))
+    apart = with_calculator(ase.Atoms("CO", [(0, 0, 0), direction * 20]), atoms.calc).get_potential_energy()
+    assert atoms.get_potential_energy() > apart + 1000
+    step = distance * 1e-4
+    exact = with_calculator(ase.Atoms("CO", [(0, 0, 0), direction * (distance + step)]), SpinConvCalculator(path, dtype="float64"))
+    higher = exact.get_potential_energy()
+    exact.positions[1] = direction * (distance - step)
+    slope = (higher - exact.get_potential_energy()) / (2 * step)
+    np.testing.assert_allclose(atoms.get_forces()[1], -slope * direction, rtol=1e-5, atol=abs(slope) * 1e-6)
 
 
 def test_precision_is_the_one_asked_for(calculator: SpinConvCalculator) -> None:

@@ -212,7 +212,15 @@ def test_what_goes_wrong_on_one_rank_ends_all(way: str, ranks: int, program: Any
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_atoms_on_top_of_each_other_are_named_by_their_ids_and_end_all_ranks(ranks: int, program: Any, model_file: Path) -> None:
     box = "region cell block 0 60 0 9 0 9\ncreate_box 1 cell\nmass 1 1.0\n"
-    atoms = "create_atoms 1 single 30 2 2\ncreate_atoms 1 single 2 2 2\ncreate_atoms 1 single 2.05 2 2"
+    atoms = "create_atoms 1 single 30 2 2\ncreate_atoms 1 single 2 2 2\ncreate_atoms 1 single 2.005 2 2"
     done = program(f"units metal\n{box}{atoms}\npair_style spinconv {model_file}\npair_coeff * * H\nrun 0", ranks=ranks)
     assert done.returncode != 0
-    assert "at step 0: atoms 2 and 3 are 0.05 Å apart; atoms must be at least 0.1 Å apart" in done.stdout
+    assert "at step 0: atoms 2 and 3 are 0.005 Å apart; atoms must be at least 0.01 Å apart" in done.stdout
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_an_atom_on_top_of_its_own_image_is_called_that(ranks: int, program: Any, model_file: Path) -> None:
+    box = "region cell block 0 60 0 9 0 0.09\ncreate_box 1 cell\nmass 1 1.0\ncreate_atoms 1 single 2 2 0.04"
+    done = program(f"units metal\n{box}\npair_style spinconv {model_file}\npair_coeff * * H\nrun 0", ranks=ranks)
+    assert done.returncode != 0
+    assert "at step 0: atom 1 and its own image are 0.09 Å apart; atoms must be at least 0.1 Å apart" in done.stdout

@@ -171,3 +171,30 @@ def test_molecules_whose_bonds_are_left_out_end_the_run_that_deposits_them(
     assert done.returncode != 0
     words = r"ERROR: pair_style spinconv at step [1-9]: needs every neighbor, but `special_bonds` leaves out 1-2 pairs"
     assert re.search(words, done.stdout)
+
+
+INTO_AN_ATOM = """
+units metal
+atom_modify map array
+region box block 0 9 0 9 0 9
+create_box 2 box
+mass 1 1.008
+mass 2 15.999
+create_atoms 2 single 4.5 4.5 4.5
+region close sphere 4.5 4.5 4.5 0.08
+pair_style spinconv {model}
+pair_coeff * * H O
+fix trial all widom 1 20 1 4711 300 full_energy region close
+thermo_style custom step atoms pe f_trial[2]
+thermo 1
+run 3 post no
+"""
+
+
+def test_an_insertion_into_an_atom_is_rejected_and_does_not_end_the_run(program: Any, model_file: Path) -> None:
+    """All 60 within 0.08 Å of the atom: exp(-E/kT) is 0."""
+    done = program(INTO_AN_ATOM.format(model=model_file))
+    assert done.returncode == 0, done.stdout
+    found = steps(done.stdout, 4)
+    assert found[-1, :2].tolist() == [3, 1]
+    assert (found[1:, 3] == 0).all()

@@ -13,6 +13,7 @@ from packed import repacked
 from structures import ethanol
 from torch_states import TORCH_STATES
 
+from spinconv.export import SpinConvCalculator
 from spinconv.export.bind import bind_model
 from spinconv.export.container import read_container
 from spinconv.export.reader import read_model
@@ -46,7 +47,7 @@ def test_what_is_set_in_torch_changes_nothing(door: str, state: str, model_file:
 
 CROWD = np.random.default_rng(0).random((20000, 3)) * 6
 REFUSED = {
-    "atoms 0 and 1 are 0.05 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("CO", [(0, 0, 0), (0.05, 0, 0)]),
+    "atoms 0 and 1 are 0.005 Å apart; atoms must be at least 0.01 Å apart": ase.Atoms("CO", [(0, 0, 0), (0.005, 0, 0)]),
     "atom 0 and its own image are 0.09 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("C", cell=[7, 7, 0.09], pbc=True),
     "too small for 9 atoms, each must have at least 0.2 Å³: look whether it is a dummy, as CRYST1 1 1 1": ase.Atoms(
         ethanol(), cell=[1, 1, 1], pbc=True
@@ -176,3 +177,14 @@ def test_a_file_that_is_damaged_in_xml_is_refused(model_file: Path, tmp_path: Pa
 
 def with_model(xml: str, path: Path) -> Any:
     return openmm.XmlSerializer.deserialize(re.sub(r'base64="[^"]*"', f'base64="{base64.b64encode(path.read_bytes()).decode()}"', xml))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_trial_step_of_a_minimizer_has_the_energy_of_the_wall(door: str, model_file: Path, mm: SimpleNamespace) -> None:
+    """As the calculator has it, far above two atoms apart."""
+    atoms = ase.Atoms("CO", [(0, 0, 0), (0.03, 0, 0.04)])
+    energy, forces = mm.read(mm.context(mm.system(atoms, DOORS[door](model_file, atoms.numbers.tolist())), atoms))
+    atoms.calc = SpinConvCalculator(model_file)
+    np.testing.assert_allclose(energy, atoms.get_potential_energy(), rtol=1e-9)
+    np.testing.assert_allclose(forces, atoms.get_forces(), rtol=1e-9, atol=1e-3)
+    assert energy > 1000 + sum(atoms.calc.model.metadata["reference_energies"][symbol] for symbol in atoms.symbols)

@@ -58,8 +58,8 @@ def test_a_flat_periodic_cell_is_refused() -> None:
 
 
 REFUSED = {
-    "atoms 0 and 1 are 0.09 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.09)]),
-    "atom 0 and its own image are 0.08 Å apart": ase.Atoms("C", cell=[10, 10, 0.08], pbc=True),
+    "atoms 0 and 1 are 0.009 Å apart; atoms must be at least 0.01 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.009)]),
+    "atom 0 and its own image are 0.08 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("C", cell=[10, 10, 0.08], pbc=True),
     "the periodic cell of 0.001 Å³ is too small for 1 atoms": ase.Atoms("C", cell=[0.1, 0.1, 0.1], pbc=True),
     "a space of 1e+06 x 5 x 5 Å, which is too long or too flat": ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 0)]),
     "a space of 1e+06 x 5 x 5 Å": ase.Atoms("C", cell=[1e6, 5, 5], pbc=(True, False, True)),
@@ -82,11 +82,12 @@ def test_what_is_no_matter_is_refused(words: str, monkeypatch: pytest.MonkeyPatc
     "atoms",
     [
         ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.21)]),
+        ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.02)]),  # of a trial step
         ase.Atoms("COC", [(0, 0, 0), (0, 0, 1), (0, 0, 1e4)]),
         ase.Atoms("CO", [(0, 0, 0), (0, 0, 1)], cell=[20, 20, 5e4], pbc=True),
         ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 1)], cell=[10, 10, 10], pbc=True),
         ase.Atoms("CO", [(0, 0, 0), (0, 0, 1)], cell=[1e3, 1e3, 1e3], pbc=True),
     ],
 )
-def test_what_is_only_far_away_is_not_refused(atoms: ase.Atoms) -> None:
+def test_what_is_only_far_away_or_near_is_not_refused(atoms: ase.Atoms) -> None:
     assert build_graph(atoms, 5.0).edge_index.shape[1] == 2
