@@ -55,7 +55,7 @@ def _nothing() -> None: ...
 
 def _use_full_precision() -> Callable[[], None]:
     """Sets it; gives back what undoes that."""
-    backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    backends = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul  # type: ignore[attr-defined]  # made when torch is imported
     before = [backend.fp32_precision for backend in backends]
     if not {"tf32", "bf16"}.intersection(before):
         return _nothing
