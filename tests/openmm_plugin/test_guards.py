@@ -75,9 +75,9 @@ def test_what_is_no_matter_is_refused(
 
 @pytest.mark.parametrize("door", DOORS)
 def test_particles_on_top_of_each_other_are_called_by_their_place_in_the_system(door: str, model_file: Path, mm: SimpleNamespace) -> None:
-    atoms = ase.Atoms("HHCO", [(0, 0, 0), (5, 5, 5), (1, 0, 0), (1, 0, 0.05)])
+    atoms = ase.Atoms("HHCO", [(0, 0, 0), (5, 5, 5), (1, 0, 0), (1, 0, 0.005)])
     context = mm.context(mm.system(atoms, DOORS[door](model_file, [6, 8], particles=[2, 3])), atoms)
-    with pytest.raises(Exception, match=r"atoms 2 and 3 are 0.05 Å apart"):
+    with pytest.raises(Exception, match=r"atoms 2 and 3 are 0.005 Å apart"):
         mm.read(context)
 
 
