@@ -14,13 +14,13 @@ import numpy as np
 from spinconv.export.bind import check_atoms, whole_numbers
 from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.openmm_plugin.library import load_library
+from spinconv.potential.threads import check_threads
 
 if TYPE_CHECKING:
     import openmm
     import openmm.app
 
 XML_VERSION = 2
-MOST_THREADS = 256  # on a machine with fewer processors; threads that cannot be made end the process
 DUMMY_BOX = 0.1001  # nm; no crystal has three vectors as short as that
 
 
@@ -63,9 +63,7 @@ def force(
     models = [model] if isinstance(model, str | os.PathLike) else list(model)
     if not models:
         raise ValueError("`model` must be a model file or several, got an empty list")
-    most = max(MOST_THREADS, os.cpu_count() or 1)
-    if not 0 <= (threads := whole_numbers("threads", [threads])[0]) <= most:
-        raise ValueError(f"`threads` must be 0 (as many as torch has) to {most}, got {threads}")
+    threads = check_threads(whole_numbers("threads", [threads])[0], least=0)
     if not 0 <= skin < math.inf:
         raise ValueError(f"`skin` must be 0 or a length (nm), got {skin}")
     indices = None if particles is None else whole_numbers("particles", particles)

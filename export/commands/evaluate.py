@@ -59,6 +59,7 @@ def evaluate(
     from spinconv.potential.training.frames import Keys, Needs, as_option
     from spinconv.potential.training.readers import read_frames
     from spinconv.potential.training.units import ENERGY, LENGTH
+    from spinconv.potential.threads import check_threads
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):
@@ -69,7 +70,7 @@ def evaluate(
                 raise ValueError(f"`{option}` must be in a folder that is there, got {path}")
         where = usable_device(device)
         if threads is not None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(check_threads(threads, least=1, name="`--threads`"))
         loaded = load(model, dtype)
         keys = Keys(energy_key, forces_key, stress_key, virial_key, as_option)
         file = read_frames(data, energy_unit, length_unit, keys, Needs(forces=False))

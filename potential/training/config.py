@@ -17,6 +17,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from spinconv.potential.config import ModelConfig
+from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config_errors import sentence
 from spinconv.potential.training.config_rows import default_words, keys_of
 
@@ -268,7 +269,7 @@ class Config(Section):
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the training.")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Kind of device.")
     devices: int = Field(1, ge=1, description="Number of devices; the frames of a batch are shared out.")
-    threads: int | None = Field(None, ge=1, description="CPU threads of torch; its own choice when not given.")
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS, description="CPU threads of torch; its own choice when not given.")
     output: str | None = Field(None, description="Folder of the results, made if missing; runs/NAME when not given.")
     start_from: str | None = Field(None, description="A checkpoint whose weights, elements and reference energies to begin with.")
 

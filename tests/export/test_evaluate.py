@@ -213,6 +213,7 @@ def test_what_cannot_be_evaluated_is_refused(files):
         (("best.ckpt", "data.xyz", "--dtype", "half"), "`--dtype` must be one of float32, float64, got 'half'"),
         (("best.ckpt", "data.xyz", "--device", "abacus"), "`device` must be one that torch can use here, got 'abacus': "),
         (("best.ckpt", "data.xyz", "--plot", "nowhere/parity.png"), "`--plot` must be in a folder that is there, got "),
+        (("best.ckpt", "data.xyz", "--threads", "1000000"), "`--threads` must be 1 to "),
         (("best.ckpt", "data.xyz", "--energy-unit", "cal"), "`--energy-unit` must be one of eV, kcal/mol, kJ/mol, Hartree, got 'cal'"),
     ):
         result = command(*(files / argument if "." in argument else argument for argument in arguments))

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from spinconv.potential.config import ModelConfig
+from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config import ConfigError, config_keys, model_config, read_config
 
 GOOD = {"data": {"train": "train.xyz"}, "max_epochs": 3}
@@ -74,6 +75,7 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
             "ethanol.yaml: `schedule.type: plateau` judges a training half-way, where the averaged weights of `optimizer.type: soap` are "
             "poor and say nothing of the end: take `schedule.type: cosine`, or `optimizer.type: adam`",
         ),
+        ({"threads": 1_000_000}, f"ethanol.yaml: `threads` must be at most {MOST_THREADS}, got 1000000"),
         ({"max_epochs": None}, "ethanol.yaml: needs `max_epochs`, `max_steps` or `max_time`"),
         ({"max_time": "soon"}, "ethanol.yaml: `max_time` must be a time such as 90s, 30m, 2h, 1.5d or 12:30:00, got 'soon'"),
         (
