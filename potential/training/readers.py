@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,11 @@ from spinconv.potential.training.npz import read_npz
 from spinconv.potential.training.units import ENERGY, LENGTH
 from spinconv.potential.words import in_one_line
 from spinconv.potential.xyz import check_counts
+
+VOIGT = re.compile(r"""(?<![^\s])(?P<name>stress|virial)=(?P<quote>["'])\s*(?P<numbers>(?:[^\s"']+\s+){5}[^\s"']+)\s*(?P=quote)""")
+
+QUOTED, NAME = re.compile(r"""(["']).*?\1"""), re.compile(r"(?<![^\s])([^\s=]+)=")
+"""What the comment line of an extended xyz is made of."""
 
 Raw = tuple[list[Frame], str | None, str | None, str]  # frames, stated units of energy and length, who says so
 
@@ -105,12 +111,36 @@ def ase_atoms(path: Path) -> Iterator[ase.Atoms]:
     """The structures that ASE reads from a file."""
     check_counts(path)
     if ase.io.formats.filetype(str(path)) == "extxyz":
-        return iter(ase.io.iread(path, ":", format="extxyz", properties_parser=checked_properties))
+        return iter(ase.io.iread(path, ":", format="extxyz", properties_parser=comments_of(path)))
     return iter(ase.io.iread(path, ":"))
 
 
+def comments_of(path: Path) -> Callable[[str], dict[str, Any]]:
+    """Takes the comment lines of an extended xyz apart, one after the other; errors name the frame."""
+    frames = itertools.count()
+
+    def parse(line: str) -> dict[str, Any]:
+        frame = next(frames)
+        try:
+            return checked_properties(VOIGT.sub(nine_numbers, line))
+        except ValueError as error:
+            raise DataError(f"{path.name}, frame {frame}: cannot be read: {in_one_line(error)}") from error
+
+    return parse
+
+
+def nine_numbers(six: re.Match[str]) -> str:
+    """ASE wants nine numbers under these names, and other programs write Voigt's six (xx, yy, zz, yz, xz, xy)."""
+    xx, yy, zz, yz, xz, xy = six["numbers"].split()
+    return f'{six["name"]}="{xx} {xy} {xz} {xy} {yy} {yz} {xz} {yz} {zz}"'
+
+
 def checked_properties(line: str) -> dict[str, Any]:
-    """The comment line of an extended xyz, as ASE takes it apart; it would cut atomic numbers that are no whole ones."""
+    """The comment line of an extended xyz, as ASE takes it apart; it would cut atomic numbers that are no whole ones, and take the last of
+    two values."""
+    names = NAME.findall(QUOTED.sub("", line))
+    if len(names) > len(set(names)):
+        raise ValueError(f"the comment line has `{next(name for name in names if names.count(name) > 1)}` twice")
     found: dict[str, Any] = key_val_str_to_dict(line)
     columns = str(found.get("Properties", "")).split(":")
     for name, kind in zip(columns[::3], columns[1::3], strict=False):

@@ -160,6 +160,13 @@ def test_a_bad_file_is_refused(tmp_path, clusters):
         ),
         ("energy=T", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", "frame 0: `energy` must be real numbers, got True"),
         ("", ["H 0 0 0 -1", "H 0 0 1 -2"], "species:S:1:pos:R:3:energy:R:1", "frame 0: `energy` must be one number"),
+        (
+            "energy=-1 energy=-2",
+            ["H 0 0 0", "H 0 0 1"],
+            "species:S:1:pos:R:3",
+            "frame 0: cannot be read: the comment line has `energy` twice",
+        ),
+        ('energy=-1 note="energy=-2 in kcal"', ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", None),
         ("energy=-1", ["H 0 0 0", "H 0 0 1"], "species:S:1:pos:R:3", None),
     ],
 )
@@ -171,6 +178,17 @@ def test_an_extended_xyz_is_taken_at_its_word(tmp_path, labels, rows, properties
     with pytest.raises(DataError) as error:
         read_frames(tmp_path / "t.xyz", needs=Needs(forces=False))
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["stress", "REF_stress"])
+def test_six_numbers_of_an_extended_xyz_are_voigt_s(tmp_path, name):
+    row = '1\nLattice="3 0 0 0 3 0 0 0 3" Properties=species:S:1:pos:R:3 energy=-1 {}="{}"\nH 0 0 0\n'
+    (tmp_path / "t.xyz").write_text(row.format(name, ".1 .2 .3 .4 .5 .6"))
+    wanted = [[0.1, 0.6, 0.5], [0.6, 0.2, 0.4], [0.5, 0.4, 0.3]]
+    np.testing.assert_array_equal(read_frames(tmp_path / "t.xyz", keys=Keys(stress=name)).frames[0].stress, wanted)
+    (tmp_path / "t.xyz").write_text(row.format(name, ".1 .2 .3 .4 .5 .6") + row.format(name, "1 2 3 4 5"))
+    with pytest.raises(DataError, match="t.xyz, frame 1: "):
+        read_frames(tmp_path / "t.xyz", keys=Keys(stress=name))
 
 
 @pytest.mark.parametrize("pbc", ["T T T", "T T F"])
