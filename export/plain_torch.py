@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Torch as the model needs it, whatever inference_mode, no_grad, autocast, default device or dtype the caller has set.
+    """Torch as the model needs it, whatever inference_mode, no_grad, autocast, default device or dtype, modes or hooks the caller has set.
 
     It runs scripted code as it stands: profiling and fusing it makes the first three calls 20 to 40 times slower and gains nothing.
     It holds for this thread, and afterwards what was set before holds again. The precision of products, which torch keeps for the whole
@@ -20,7 +21,9 @@ def plain_torch() -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda"):
             stack.enter_context(torch.autocast(device, enabled=False))
+        stack.enter_context(_disable_current_modes())  # FakeTensorMode is one
         stack.enter_context(torch._C.DisableTorchFunction())  # type: ignore[attr-defined]  # a default device is one
+        stack.enter_context(without_saved_tensor_hooks())
         stack.enter_context(torch.jit.optimized_execution(False))  # type: ignore[attr-defined]
         stack.enter_context(_full_precision)
         yield
@@ -75,3 +78,17 @@ def _use_full_precision() -> Callable[[], None]:
 
 
 _full_precision = FullPrecision()
+
+
+@contextmanager
+def without_saved_tensor_hooks() -> Iterator[None]:
+    """No hook sees what the backward pass needs again: one may keep it in fewer digits, which changes forces and not the energy."""
+    hooks = []
+    while (top := torch._C._autograd._top_saved_tensors_default_hooks(True)) is not None:  # type: ignore[attr-defined]
+        hooks.append(top)
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+    try:
+        yield
+    finally:
+        for pack, unpack in reversed(hooks):
+            torch._C._autograd._push_saved_tensors_default_hooks(pack, unpack)

@@ -2,10 +2,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <ATen/SavedTensorHooks.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/DispatchKeySet.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/impl/LocalDispatchKeySet.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include "full_precision.h"
@@ -13,11 +15,19 @@
 namespace spinconv {
 
 /// While it lives torch differentiates on this thread and computes in the precision it is told: Python around an engine may have said
-/// inference_mode, no_grad, autocast or set_float32_matmul_precision. Profiling and fusion are off: they would slow the first steps, again whenever sizes change, and
+/// inference_mode, no_grad, autocast or set_float32_matmul_precision, see each operation by a mode, or by a hook what the backward pass
+/// needs again. Profiling and fusion are off: they would slow the first steps, again whenever sizes change, and
 /// gain nothing on a CPU. Afterwards all is as it was.
 class PlainTorch {
  public:
-  PlainTorch() = default;
+  PlainTorch() {
+    at::SavedTensorDefaultHooks::set_tls_state({});
+    c10::impl::TorchDispatchModeTLS::set_state({});
+  }
+  ~PlainTorch() {
+    c10::impl::TorchDispatchModeTLS::set_state(std::move(modes_));
+    at::SavedTensorDefaultHooks::set_tls_state(hooks_);
+  }
   PlainTorch(const PlainTorch&) = delete;
   PlainTorch& operator=(const PlainTorch&) = delete;
 
@@ -27,6 +37,8 @@ class PlainTorch {
   c10::impl::ExcludeDispatchKeyGuard no_autocast_{c10::autocast_dispatch_keyset};
   torch::jit::GraphOptimizerEnabledGuard no_optimizer_{false};
   FullPrecision full_precision_;
+  at::impl::SavedTensorDefaultHooksTLS hooks_ = at::SavedTensorDefaultHooks::get_tls_state();
+  c10::impl::TorchDispatchModeTLS modes_ = c10::impl::TorchDispatchModeTLS::get_state();
 };
 
 }  // namespace spinconv
