@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "committee.h"
 
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -40,14 +43,24 @@ void DeviationFile::open(const std::string &path, bool goes_on, const std::strin
 {
   close();
   name = path;
-  file = std::fopen(path.c_str(), goes_on ? "a" : "w");
+  file = std::fopen(path.c_str(), "a");
   if (!file) throw Error("cannot write `out_file` " + name + ": " + std::strerror(errno));
+  claim();
   if (goes_on) return;
+  [[maybe_unused]] const int none = ::ftruncate(::fileno(file), 0);    // of a device there is nothing to cut
   std::fprintf(file, "#%11s", "step");
   for (const char *column : {"max_devi_v", "min_devi_v", "avg_devi_v", "max_devi_f", "min_devi_f", "avg_devi_f"})
     std::fprintf(file, "%19s", column);
   std::fprintf(file, "   (v: %s per atom, f: %s)\n", virial_unit.c_str(), force_unit.c_str());
   flush();
+}
+
+// Others that write it, in another partition, LAMMPS or by a link, would lose their lines or ours.
+void DeviationFile::claim()
+{
+  if (::flock(::fileno(file), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;    // not every file system has locks
+  close();
+  throw Error("`out_file` must be another for every committee, got " + name + ", which one is writing already");
 }
 
 void DeviationFile::write(long long step, const Deviation &virial, const Deviation &force)

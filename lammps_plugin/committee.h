@@ -36,6 +36,7 @@ class DeviationFile {
   void close();
 
  private:
+  void claim();
   void flush();
 
   FILE *file = nullptr;

@@ -92,6 +92,7 @@ std::string known_keywords()
 
 void check_out_file(const PairSettings &settings)
 {
+  if (settings.out_file.empty()) refuse("out_file", "a path", "nothing");
   for (const auto &file : settings.files) {
     std::error_code none;    // where one does not exist they are not the same
     if (settings.out_file == file || std::filesystem::equivalent(settings.out_file, file, none))

@@ -74,7 +74,7 @@ void PairSpinConv::on_all(const std::function<void()> &step)
   std::string problem;
   try {
     step();
-  } catch (const spinconv::Error &reason) {
+  } catch (const std::exception &reason) {
     problem = reason.what();
   }
   problem = spinconv::first_problem(*lmp, problem);
@@ -90,9 +90,11 @@ void PairSpinConv::settings(int narg, char **arg)
 {
   if (models.empty() && atom->ntypes > 0) let_init_style_speak();
   spinconv::PairSettings wanted;
-  on_all([&] { wanted = spinconv::parse_settings(std::vector<std::string>(arg, arg + narg)); });
+  on_all([&] {
+    wanted = spinconv::parse_settings(std::vector<std::string>(arg, arg + narg));
+    wanted.out_file = std::filesystem::absolute(wanted.out_file).string();    // opened later, when `shell cd` may have gone elsewhere
+  });
   check_partitions(wanted);
-  wanted.out_file = std::filesystem::absolute(wanted.out_file).string();    // opened later, when `shell cd` may have gone elsewhere
   if (wanted.options.threads == 0) wanted.options.threads = comm->nthreads;
   wanted.options.process_on_node = spinconv::process_on_node(*lmp);
   auto loaded = load_models(wanted);

@@ -129,6 +129,39 @@ def test_two_committees_share_no_file(lmp: Any, model_file: Path, other_model_fi
     np.testing.assert_array_equal(lines(tmp_path / "md.devi"), lines(tmp_path / "other.devi"))
 
 
+def test_a_link_is_the_file_that_it_leads_to(lmp: Any, model_file: Path, other_model_file: Path, tmp_path: Path) -> None:
+    place(lmp)
+    (tmp_path / "link.devi").symlink_to("md.devi")
+    one = f"spinconv {model_file} {other_model_file} out_file"
+    lmp(f"pair_style hybrid/overlay {one} {tmp_path}/md.devi {one} {tmp_path}/link.devi")
+    lmp("pair_coeff * * spinconv 1 H O", "pair_coeff * * spinconv 2 H O")
+    words = f"`out_file` must be another for every committee, got {tmp_path}/link.devi, which one is writing already"
+    with pytest.raises(Exception, match=re.escape(words)):
+        lmp("run 0 post no")
+
+
+def test_partitions_share_no_file(program: Any, model_file: Path, other_model_file: Path, tmp_path: Path) -> None:
+    text = f"""
+    units metal
+    region box block 0 9 0 9 0 9
+    create_box 1 box
+    mass 1 1.0
+    create_atoms 1 single 1 1 1
+    pair_style spinconv {model_file} {other_model_file} out_freq 1{{}}
+    pair_coeff * * H
+    run 0
+    """
+    done = program(
+        text.format(" out_file ${name}").replace("units", "variable name world a.devi b.devi\nunits", 1), "-partition", "2x1", ranks=2
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(lines(tmp_path / "a.devi")) == len(lines(tmp_path / "b.devi")) == 1
+    done = program(text.format(""), "-partition", "2x1", ranks=2)
+    assert done.returncode != 0
+    said = "".join(path.read_text() for path in tmp_path.glob("screen.*"))
+    assert "`out_file` must be another for every committee, got" in said
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_full_disk_ends_the_run(ranks: int, program: Any, model_file: Path, other_model_file: Path) -> None:

@@ -43,6 +43,7 @@ SETTINGS = {
     "pair_style spinconv {model} halt 1.0": "`halt` is for several models, got one",
     "pair_style spinconv {model} {model} halt high": "`halt` must be a force deviation, 0 for never, got high",
     "pair_style spinconv {model} {model} out_freq -5": "`out_freq` must be a number of steps, 0 for no file, got -5",
+    "pair_style spinconv {model} {model} out_file ''": "`out_file` must be a path, got nothing",
     "pair_style spinconv {model} {model} out_file {model}": "`out_file` must not be one of the models, got {model}",
     "pair_style spinconv {model} nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
     "pair_style spinconv nowhere.pt": "cannot open model file nowhere.pt: No such file or directory",
