@@ -14,7 +14,7 @@ Name = Callable[[int], Any]
 CLOSEST = 0.01  # Å; nearer, an atom is there twice. Trial steps of minimizers and of Monte Carlo come below 0.1 and must have an energy
 CLOSEST_IMAGE = 0.1  # Å, of an atom and its own image: no trial step comes there, a wrong cell does
 FARTHEST = 1e7  # Å; beyond it double precision holds no distance to 1e-9 Å
-LEAST_VOLUME = 0.2  # Å³ an atom; no matter is so dense
+LEAST_VOLUME = 1.01  # Å³ an atom; no matter is so dense, and a dummy cell of 1 Å has less
 MOST_ELONGATED = 1e4  # the volume over that of a cube as wide as the thinnest side: vesin divides by zero beyond 1e5
 EDGE_BYTES = 100  # in the list
 

@@ -14,7 +14,7 @@ namespace spinconv {
 namespace {
 
 constexpr double farthest = 1e7;          // Å; beyond it double precision holds no distance to 1e-9 Å
-constexpr double least_volume = 0.2;      // Å³ an atom; no matter is so dense
+constexpr double least_volume = 1.01;     // Å³ an atom; no matter is so dense, and a dummy cell of 1 Å has less
 constexpr double most_elongated = 1e4;    // the volume over that of a cube as wide as the thinnest side: vesin divides by zero beyond 1e5
 constexpr double bytes_of_edge = 100.0;   // in the list
 constexpr double sphere = 4.18879;        // volume of radius 1

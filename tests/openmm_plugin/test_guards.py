@@ -49,7 +49,7 @@ CROWD = np.random.default_rng(0).random((20000, 3)) * 6
 REFUSED = {
     "atoms 0 and 1 are 0.005 Å apart; atoms must be at least 0.01 Å apart": ase.Atoms("CO", [(0, 0, 0), (0.005, 0, 0)]),
     "atom 0 and its own image are 0.09 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("C", cell=[7, 7, 0.09], pbc=True),
-    "too small for 9 atoms, each must have at least 0.2 Å³: look whether it is a dummy, as CRYST1 1 1 1": ase.Atoms(
+    "too small for 9 atoms, each must have at least 1.01 Å³: look whether it is a dummy, as CRYST1 1 1 1": ase.Atoms(
         ethanol(), cell=[1, 1, 1], pbc=True
     ),
     "a space of 1e+06 x 5 x 5 Å, which is too long or too flat": ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 0)]),

@@ -61,6 +61,7 @@ REFUSED = {
     "atoms 0 and 1 are 0.009 Å apart; atoms must be at least 0.01 Å apart": ase.Atoms("CO", [(0, 0, 0), (0, 0, 0.009)]),
     "atom 0 and its own image are 0.08 Å apart; atoms must be at least 0.1 Å apart": ase.Atoms("C", cell=[10, 10, 0.08], pbc=True),
     "the periodic cell of 0.001 Å³ is too small for 1 atoms": ase.Atoms("C", cell=[0.1, 0.1, 0.1], pbc=True),
+    "the periodic cell of 1 Å³ is too small for 1 atoms": ase.Atoms("C", cell=[1, 1, 1], pbc=True),
     "a space of 1e+06 x 5 x 5 Å, which is too long or too flat": ase.Atoms("CO", [(0, 0, 0), (1e6, 0, 0)]),
     "a space of 1e+06 x 5 x 5 Å": ase.Atoms("C", cell=[1e6, 5, 5], pbc=(True, False, True)),
     "a space of 1e+05 x 5 x 1e+05 Å": ase.Atoms("C", cell=[1e5, 5, 1e5], pbc=True),
