@@ -47,6 +47,7 @@ def evaluate(
     from spinconv.export.loading import load
     from spinconv.export.reader import usable_device
     from spinconv.export.writer import DTYPES
+    from spinconv.potential.threads import check_threads
     from spinconv.potential.training.doubts import doubts
     from spinconv.potential.training.evaluation import (
         error_table,
@@ -59,7 +60,6 @@ def evaluate(
     from spinconv.potential.training.frames import Keys, Needs, as_option
     from spinconv.potential.training.readers import read_frames
     from spinconv.potential.training.units import ENERGY, LENGTH
-    from spinconv.potential.threads import check_threads
 
     with errors_in_words():
         for option, unit, known in (("--energy-unit", energy_unit, ENERGY), ("--length-unit", length_unit, LENGTH)):

@@ -187,7 +187,7 @@ def test_six_numbers_of_an_extended_xyz_are_voigt_s(tmp_path, name):
     wanted = [[0.1, 0.6, 0.5], [0.6, 0.2, 0.4], [0.5, 0.4, 0.3]]
     np.testing.assert_array_equal(read_frames(tmp_path / "t.xyz", keys=Keys(stress=name)).frames[0].stress, wanted)
     (tmp_path / "t.xyz").write_text(row.format(name, ".1 .2 .3 .4 .5 .6") + row.format(name, "1 2 3 4 5"))
-    with pytest.raises(DataError, match="t.xyz, frame 1: "):
+    with pytest.raises(DataError, match=r"t\.xyz, frame 1: "):
         read_frames(tmp_path / "t.xyz", keys=Keys(stress=name))
 
 
