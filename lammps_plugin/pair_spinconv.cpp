@@ -112,7 +112,8 @@ std::vector<spinconv::Model> PairSpinConv::load_models(spinconv::PairSettings &w
 {
   std::vector<spinconv::Model> loaded;
   for (auto &file : wanted.files) {
-    const std::string found = utils::get_potential_file_path(file);
+    std::error_code none;    // LAMMPS opens what it finds, and would wait for ever for a pipe that nobody writes to
+    const std::string found = std::filesystem::exists(file, none) ? file : utils::get_potential_file_path(file);
     if (!found.empty()) file = found;
     std::string bytes;
     on_all([&] {

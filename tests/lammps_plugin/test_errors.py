@@ -1,5 +1,6 @@
 """Every bad input has its sentence, and the sentence is tested."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -114,6 +115,7 @@ def cut(model: Path, path: Path) -> None:
 FILES = {
     "a text": (lambda model, path: path.write_text("not a model"), "must be a model file written by `spinconv export`, is of another kind"),
     "weights": (as_bytes(lambda: saved({"weight": torch.zeros(3)})), "is an archive without spinconv.json"),
+    "a pipe": (lambda model, path: os.mkfifo(path), "must be a model file, is a pipe or a device"),
     "an empty file": (lambda model, path: path.touch(), "must be a model file, is empty"),
     "another's TorchScript": (as_bytes(other_torchscript), "is a TorchScript file without spinconv.json"),
     "of format 1": (as_bytes(of_format_1), "was written for format 1 by spinconv 0.1; export it again from its checkpoint"),
