@@ -193,7 +193,8 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
         numbers = statistics(splits.train, graphs, architecture.elements, alone, config.reference_energies.least_squares)
     for frames in splits:
         check_references(frames, architecture.elements, numbers.reference_energies)
-    return architecture, graphs, numbers, seen(graphs, architecture.elements, start.metadata["coverage"] if start else None)
+    before = start.metadata["coverage"] if start and config.pretrain is None else None  # what was pretrained is soon forgotten
+    return architecture, graphs, numbers, seen(graphs, architecture.elements, before)
 
 
 def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] | None) -> Coverage:

@@ -36,7 +36,7 @@ def run(config, folder, output, **more):
 
 
 def weights_of(path):
-    return load_checkpoint(path).model.state_dict()
+    return dict(load_checkpoint(path).model.named_parameters())
 
 
 def assert_equal(one, other):
@@ -59,6 +59,24 @@ def test_the_checkpoint_records_it(tmp_path, config):
     assert settings["pretrain"]["train"] == "cheap.xyz"
     assert settings["pretrain"]["max_steps"] == 10
     assert settings["start_from"] == "best.ckpt"
+
+
+def test_what_was_pretrained_does_not_count_as_seen(tmp_path, config):
+    """The training forgets it: the network is held at the distances of the training's own frames, and engines warn beyond these."""
+    import ase.io
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    frames = ase.io.read(tmp_path / "cheap.xyz", ":")
+    for atoms in frames:
+        energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+        atoms.positions *= 0.8
+        atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces)
+    ase.io.write(tmp_path / "cheap.xyz", frames)
+    best, _ = run(config, tmp_path, tmp_path / "out")
+    first, second = (load_checkpoint(path) for path in (tmp_path / "out/pretrain/best.ckpt", best))
+    assert (second.model.distance.inner > 1.1 * first.model.distance.inner).all()
+    shortest = second.metadata["coverage"]["shortest_distances"]
+    assert min(shortest.values()) > 1.1 * min(first.metadata["coverage"]["shortest_distances"].values())
 
 
 def test_reference_energies_are_those_of_the_second_method(tmp_path, config):
