@@ -21,13 +21,14 @@ import ase.io
 import numpy as np
 import typer
 from ase.build import bulk, molecule
-from ase.data import covalent_radii
 from ase.geometry import find_mic
 from ase.io.lammpsdata import write_lammps_data
 from nve import MODELS, ROOT, SYSTEMS, numbers_of, said_by_lammps
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+
+from spinconv.potential.training.pretrain_frames import bonds_of
 
 APART = 100.0  # Å between copies of a molecule: they diffuse some 20 Å in 100 ps
 CLOSEST, LONGEST, STRETCHED = 0.6, 2.0, 1.4  # Å, Å, of a bond's first length
@@ -95,12 +96,6 @@ class Result(NamedTuple):
     """Wall time of a step."""
     error: str
     """LAMMPS' own words, where it gave up."""
-
-
-def bonds_of(atoms: ase.Atoms) -> np.ndarray:
-    """Pairs within 1.25 times the sum of their covalent radii, int [n, 2]."""
-    radii = covalent_radii[atoms.numbers]
-    return np.argwhere(np.triu(atoms.get_all_distances(mic=True) < 1.25 * (radii[:, None] + radii), 1))
 
 
 def run(case: Case, model: Path, seed: int, advance: Callable[[float], None]) -> Result:

@@ -195,7 +195,7 @@ def training_lines(size: Sizes, are_molecules: bool) -> list[str]:
     n_steps = HOUR / size.seconds
     steps, decay = f"{n_steps:,.0f} steps of {1000 * size.seconds:.0f} ms", 0.999 if n_steps < LONG else 0.9995
     first = off(
-        0, "pretrain", "{train: pretrain.xyz, max_time: 15m}", "by spinconv pretrain-frames: molecules stay whole when hot; and 5e-3 below"
+        0, "pretrain", "{train: pretrain.xyz, max_time: 15m}", "by spinconv pretrain-frames: the worst frames err less; and 5e-3 below"
     )
     return [
         *([first] if are_molecules else []),

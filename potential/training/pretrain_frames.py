@@ -106,12 +106,12 @@ def moved(atoms: ase.Atoms, rng: np.random.Generator) -> ase.Atoms:
 
 
 def bonds_of(atoms: ase.Atoms) -> np.ndarray:
-    """Pairs of atoms closer than 1.25 times the sum of their covalent radii, int [n, 2]."""
+    """Pairs of atoms closer than 1.25 times the sum of their covalent radii, to the nearest image in a cell, int [n, 2]."""
     import numpy as np
     from ase.data import covalent_radii
 
     radii = covalent_radii[atoms.numbers]
-    return np.argwhere(np.triu(atoms.get_all_distances() < 1.25 * (radii[:, None] + radii), 1))
+    return np.argwhere(np.triu(atoms.get_all_distances(mic=True) < 1.25 * (radii[:, None] + radii), 1))
 
 
 def hanging_on(n: int, bonds: np.ndarray, fixed: int, end: int) -> list[int]:

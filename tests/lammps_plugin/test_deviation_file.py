@@ -10,6 +10,12 @@ from structures import ethanol, water_box
 
 DISPLACE = "displace_atoms all random 0.05 0.05 0.05 {}"
 
+ONE_ATOM = """units metal
+    region box block 0 9 0 9 0 9
+    create_box 1 box
+    mass 1 1.0
+    create_atoms 1 single 1 1 1"""
+
 
 def committee(lmp: Any, *models: Path, words: str) -> None:
     """A committee for water that is placed already."""
@@ -142,11 +148,7 @@ def test_a_link_is_the_file_that_it_leads_to(lmp: Any, model_file: Path, other_m
 
 def test_partitions_share_no_file(program: Any, model_file: Path, other_model_file: Path, tmp_path: Path) -> None:
     text = f"""
-    units metal
-    region box block 0 9 0 9 0 9
-    create_box 1 box
-    mass 1 1.0
-    create_atoms 1 single 1 1 1
+    {ONE_ATOM}
     pair_style spinconv {model_file} {other_model_file} out_freq 1{{}}
     pair_coeff * * H
     run 0
@@ -156,7 +158,8 @@ def test_partitions_share_no_file(program: Any, model_file: Path, other_model_fi
     )
     assert done.returncode == 0, done.stdout
     assert len(lines(tmp_path / "a.devi")) == len(lines(tmp_path / "b.devi")) == 1
-    done = program(text.format(""), "-partition", "2x1", ranks=2)
+    together = text.format("").replace("run 0", "run 200000")  # the first one is still writing when the second one begins
+    done = program(together, "-partition", "2x1", ranks=2)
     assert done.returncode != 0
     said = "".join(path.read_text() for path in tmp_path.glob("screen.*"))
     assert "`out_file` must be another for every committee, got" in said
@@ -166,11 +169,7 @@ def test_partitions_share_no_file(program: Any, model_file: Path, other_model_fi
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_full_disk_ends_the_run(ranks: int, program: Any, model_file: Path, other_model_file: Path) -> None:
     text = f"""
-    units metal
-    region box block 0 9 0 9 0 9
-    create_box 1 box
-    mass 1 1.0
-    create_atoms 1 single 1 1 1
+    {ONE_ATOM}
     create_atoms 1 single 2 1 1
     pair_style spinconv {model_file} {other_model_file} out_file /dev/full
     pair_coeff * * H
@@ -192,11 +191,7 @@ def test_a_file_in_no_folder_is_refused(lmp: Any, model_file: Path, other_model_
 def test_halt_is_refused_with_partitions(halts: str, program: Any, model_file: Path, other_model_file: Path, tmp_path: Path) -> None:
     text = f"""
     variable halt world {halts}
-    units metal
-    region box block 0 9 0 9 0 9
-    create_box 1 box
-    mass 1 1.0
-    create_atoms 1 single 1 1 1
+    {ONE_ATOM}
     pair_style spinconv {model_file} {other_model_file} out_freq 0 halt ${{halt}}
     pair_coeff * * H
     fix beads all pimd/langevin method nmpimd ensemble nvt integrator obabo temp 300 thermostat PILE_L 1234 tau 0.1
