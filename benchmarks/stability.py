@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from spinconv.potential.training.pretrain_frames import bonds_of
+from spinconv.potential.training.displaced import bonds_of
 
 APART = 100.0  # Å between copies of a molecule: they diffuse some 20 Å in 100 ps
 CLOSEST, LONGEST, STRETCHED = 0.6, 2.0, 1.4  # Å, Å, of a bond's first length

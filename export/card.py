@@ -108,7 +108,8 @@ def training_rows(training: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """On what it was trained, and its errors there."""
     data = training.get("data")
     if data:
-        yield "trained on", f"{data['n_train']:,} frames of {data['train_file']}, {data['n_validation']:,} more for validation"
+        extra = f" and {data['n_extra']:,} of {training['settings']['data']['extra']}" if "n_extra" in data else ""
+        yield "trained on", f"{data['n_train']:,} frames of {data['train_file']}{extra}, {data['n_validation']:,} more for validation"
     done = [f"{key} {training[key]:,}" for key in ("epoch", "step") if key in training]
     if done or "date" in training:
         yield "trained", ", ".join([*done, training.get("date", "")]).rstrip(", ")

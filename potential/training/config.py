@@ -83,6 +83,12 @@ class Data(Section):
         description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. A list is read as one file."
     )
     validation: FramesOrPath = Field(0.1, description="A file or several, or the number or fraction of the training frames to set aside.")
+    extra: Files | None = Field(
+        None, description="More training frames, in eV and Å, none of them set aside: those of `spinconv pretrain-frames --correction`."
+    )
+    extra_share: float = Field(
+        0.75, gt=0, lt=1, description="The part of the frames of a training, on average, that is drawn from `extra`."
+    )
     test: Files | None = Field(None, description="Frames on which the best weights are tested when the training has ended.")
     max_frames: int | None = Field(None, gt=1, description="Use only so many frames of `train`, drawn by `split_seed`.")
     units: Units | None = Field(None, description="Units of the files, where they are not eV and Å and the layout does not say it.")

@@ -44,6 +44,7 @@ def row(key: str, field: Any) -> tuple[str, str, str, str]:
     kind = {
         "train": "path, or list of paths",
         "test": "path, or list of paths",
+        "extra": "path, or list of paths",
         "validation": "path(s), number or fraction",
         "max_time": "time",
         "units": "unit, or `energy` and `length`",

@@ -113,11 +113,25 @@ class BatchStream(Sampler[list[int]]):
 
     It depends on nothing but seed and epoch, so a resumed training sees the batches it would have seen. A pass drops the
     frames that do not fill its last batch; each pass drops others. With several devices every rank takes its share of each batch.
+    Where there are `n_extra` more frames, whose indices follow, a pass has so many of them that they are `extra_share` of all: each
+    once before any comes again.
     """
 
-    def __init__(self, n_frames: int, batch_size: int, seed: int, steps: int | None = None, rank: int = 0, world: int = 1) -> None:
-        self.n_frames, self.batch_size, self.seed = n_frames, min(batch_size, n_frames), seed
-        self.steps_per_pass = n_frames // self.batch_size
+    def __init__(
+        self,
+        n_frames: int,
+        batch_size: int,
+        seed: int,
+        steps: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+        n_extra: int = 0,
+        extra_share: float = 0.0,
+    ) -> None:
+        self.n_frames, self.n_extra, self.seed = n_frames, n_extra, seed
+        self.extra_per_pass = round(n_frames * extra_share / (1.0 - extra_share)) if n_extra else 0
+        self.batch_size = min(batch_size, n_frames + self.extra_per_pass)
+        self.steps_per_pass = (n_frames + self.extra_per_pass) // self.batch_size
         self.steps = steps or self.steps_per_pass
         self.rank, self.world = rank, world
         self.epoch = 0
@@ -133,9 +147,20 @@ class BatchStream(Sampler[list[int]]):
         for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
             if step // self.steps_per_pass != turn:
                 turn = step // self.steps_per_pass
-                order = np.random.default_rng([self.seed, turn]).permutation(self.n_frames)
+                order = np.random.default_rng([self.seed, turn]).permutation(np.append(np.arange(self.n_frames), self.extra_of(turn)))
             start = step % self.steps_per_pass * self.batch_size
             yield order[start : start + self.batch_size][self.rank :: self.world].tolist()
+
+    def extra_of(self, turn: int) -> np.ndarray:
+        """Indices of the extra frames of a pass: a stretch of an endless run of permutations, which have generators of their own."""
+        if self.extra_per_pass == 0:
+            return np.empty(0, dtype=int)
+        first, last = turn * self.extra_per_pass, (turn + 1) * self.extra_per_pass
+        rounds = range(first // self.n_extra, -(-last // self.n_extra))
+        run = np.concatenate([np.random.default_rng([self.seed, number, 1]).permutation(self.n_extra) for number in rounds])
+        start = first - rounds.start * self.n_extra
+        extra: np.ndarray = self.n_frames + run[start : start + self.extra_per_pass]
+        return extra
 
 
 class Once(Sampler[list[int]]):

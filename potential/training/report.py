@@ -39,8 +39,9 @@ def say_plan(
     """What is going to happen, before it does."""
     references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(symbols(model), numbers.reference_energies, strict=True))
     length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"
+    extra = f" and {len(splits.extra)} extra" if splits.extra else ""
     for line in (
-        f"{len(splits.train)} training, {len(splits.validation)} validation, {len(splits.test)} test frames",
+        f"{len(splits.train)} training{extra}, {len(splits.validation)} validation, {len(splits.test)} test frames",
         f"reference energies {references} eV; {scale_in_words(numbers.scale, splits.train)}; {numbers.average_neighbors:.2f} neighbours",
         f"{count_parameters(model):,} parameters, {config.dtype}, {length}, {config.batch_size} frames a step",
     ):

@@ -17,7 +17,11 @@ from spinconv.potential.training.frames import fingerprint
 from spinconv.potential.training.splits import Splits
 
 FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
-FILES = (("data", "train"), ("data", "validation"), ("data", "test"), ("reference_energies", "isolated_atoms"), ("pretrain", "train"))
+FILES = (
+    *(("data", key) for key in ("train", "extra", "validation", "test")),
+    ("reference_energies", "isolated_atoms"),
+    ("pretrain", "train"),
+)
 RESULT = "result.json"  # written when a training has ended
 
 
@@ -38,6 +42,8 @@ def about(config: Config, splits: Splits) -> dict[str, Any]:
         "train_sha256": fingerprint(splits.train),
         "validation_sha256": fingerprint(splits.validation),
     }
+    if config.data.extra is not None:
+        data |= {"n_extra": len(splits.extra), "extra_sha256": fingerprint(splits.extra)}
     return {"data": data, "settings": settings, "torch": str(torch.__version__), "date": time.strftime("%Y-%m-%d")}
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from spinconv.potential.stress import has_stress
-from spinconv.potential.training.config import Config, ConfigError
+from spinconv.potential.training.config import Config, ConfigError, Data
 from spinconv.potential.training.doubts import doubts, say_doubt
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, split
 from spinconv.potential.training.readers import FrameFile, read_frames
@@ -25,6 +25,13 @@ class Splits(NamedTuple):
     train: list[Frame]
     validation: list[Frame]
     test: list[Frame]
+    extra: list[Frame]
+    """More frames to train on."""
+
+    @property
+    def learned(self) -> list[Frame]:
+        """All frames that are trained on."""
+        return [*self.train, *self.extra]
 
 
 def read_splits(config: Config, source: Source, console: Console) -> Splits:
@@ -46,7 +53,9 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
             raise ConfigError(f"{source.name}: `data.validation` must leave frames to train on: {n} of {len(frames)} are asked for")
         train, validation = split(frames, n, d.split_seed)
     test = read(config, source, d.test, console) if d.test is not None else []
-    return Splits(train, validation, test)
+    plain = Data(train=d.extra or d.train)  # made by our own command, in eV and Å, whatever the other files are in
+    extra = read(config.model_copy(update={"data": plain}), source, d.extra, console) if d.extra is not None else []
+    return Splits(train, validation, test, extra)
 
 
 def read(config: Config, source: Source, paths: str | list[str], console: Console) -> list[Frame]:

@@ -129,7 +129,8 @@ def loaders(
     """The order of the training batches, and loaders of training and validation batches; each of several ranks gets its share."""
     rank, world = int(os.environ.get("LOCAL_RANK", 0)), config.devices
     validation_graphs = GraphDataset(splits.validation, cutoff, DTYPES[config.dtype])
-    stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world)
+    share = config.data.extra_share
+    stream = BatchStream(len(splits.train), config.batch_size, config.seed, config.epoch_steps, rank, world, len(splits.extra), share)
     once = Once(len(splits.validation), max(10, config.batch_size), rank, world)
     return stream, loader(training_graphs, stream), loader(validation_graphs, once)
 
@@ -181,8 +182,8 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)
-    check_memory([*splits.train, *splits.validation], architecture.cutoff, DTYPES[config.dtype])
-    graphs = GraphDataset(splits.train, architecture.cutoff, DTYPES[config.dtype])
+    check_memory([*splits.learned, *splits.validation], architecture.cutoff, DTYPES[config.dtype])
+    graphs = GraphDataset(splits.learned, architecture.cutoff, DTYPES[config.dtype])
     alone = {} if kept(config) else energies_alone(config, source, architecture)
     if start:
         numbers = Statistics(start.model.reference_energies, start.model.scale, start.model.average_neighbors)

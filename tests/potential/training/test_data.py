@@ -60,6 +60,22 @@ def test_epochs_of_any_length_cut_the_same_stream():
     assert batches(2, 6) == batches(4, 3) == batches(12, 1)
 
 
+def test_extra_frames_have_their_share_of_a_pass_and_each_comes_once_before_any_comes_again():
+    stream = BatchStream(n_frames=10, batch_size=4, seed=1, n_extra=23, extra_share=0.75)
+    assert len(stream) == 10  # passes of 40 frames, 30 of them extra
+    seen = []
+    for epoch in range(23):
+        stream.set_epoch(epoch)
+        drawn = sorted(k for batch in stream for k in batch)
+        assert drawn[:10] == list(range(10))
+        seen.append(drawn[10:])
+    counts = np.bincount(np.concatenate(seen), minlength=33)[10:]
+    assert (counts == 30).all()  # 23 passes of 30: 30 rounds through all 23
+    assert seen[0] != seen[1]
+    stream.set_epoch(3)
+    assert list(stream) == list(stream)
+
+
 def test_ranks_share_out_each_batch():
     whole, halves = list(BatchStream(12, 4, 0)), [list(BatchStream(12, 4, 0, rank=r, world=2)) for r in (0, 1)]
     assert [sorted(a + b) for a, b in zip(*halves, strict=True)] == [sorted(batch) for batch in whole]

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 
+import ase.io
 import pytest
 import torch
 import yaml
@@ -15,6 +16,7 @@ from spinconv.potential.training.pretrain import fit_in_turn
 from spinconv.potential.training.splits import Source
 from spinconv.potential.training.trainer import fit
 
+from .conftest import emt_frames, labelled
 from .test_training import SETTINGS
 
 PRETRAIN = {"train": "cheap.xyz", "max_steps": 10}
@@ -133,6 +135,45 @@ def test_is_not_begun_twice_nor_resumed_from_nothing(tmp_path, config):
 def test_what_contradicts_itself_is_refused(tmp_path, config, changes, sentence):
     with pytest.raises(ConfigError, match=sentence):
         read_config(tmp_path / "tiny.yaml", changes)
+
+
+def test_extra_frames_are_trained_on_beside_and_none_is_set_aside(tmp_path, train_file):
+    """In eV and Å under ASE's names, whatever those of `data.train` are; they count as seen, and a resumption wants the same ones."""
+    frames = ase.io.read(train_file, ":")
+    for atoms in frames:
+        results = {"REF_energy": atoms.get_potential_energy()}
+        atoms.arrays["REF_forces"] = atoms.get_forces()
+        atoms.calc = None
+        atoms.info |= results
+    ase.io.write(train_file, frames)
+    ase.io.write(tmp_path / "extra.xyz", [squeezed(atoms) for atoms in emt_frames(30, seed=5)])
+    data = {"train": "train.xyz", "validation": 4, "energy_key": "REF_energy", "forces_key": "REF_forces"}
+    plain, source = {**SETTINGS, "data": data, "max_epochs": 2}, Source("tiny.yaml", tmp_path)
+    best = {}
+    for name, more in (("plain", {}), ("extra", {"extra": "extra.xyz", "extra_share": 0.5})):
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({**plain, "data": {**data, **more}}))
+        config, said = read_config(tmp_path / "tiny.yaml"), io.StringIO()
+        best[name] = load_checkpoint(fit(config, source, tmp_path / name, console=Console(file=said, width=200)))
+    assert "20 training and 30 extra, 4 validation, 0 test frames" in said.getvalue()
+    assert (
+        json.loads((tmp_path / "extra/result.json").read_text())["steps"]
+        == 2 * json.loads((tmp_path / "plain/result.json").read_text())["steps"]
+    )
+    one, other = (best[name].metadata["training"]["data"] for name in ("plain", "extra"))
+    assert one["validation_sha256"] == other["validation_sha256"]
+    assert other["n_extra"] == 30
+    shortest = [min(best[name].metadata["coverage"]["shortest_distances"].values()) for name in ("extra", "plain")]
+    assert shortest[0] < shortest[1]
+    ase.io.write(tmp_path / "extra.xyz", [squeezed(atoms) for atoms in emt_frames(30, seed=6)])
+    with pytest.raises(ConfigError, match="was trained on other frames than these"):
+        fit(config, source, tmp_path / "extra", resume=True, console=Console(file=said))
+
+
+def squeezed(atoms):
+    """A cluster with its own energy and forces, a fifth smaller."""
+    smaller = atoms.copy()
+    smaller.positions *= 0.8
+    return labelled(smaller)
 
 
 def test_several_devices_are_refused(tmp_path, config):
