@@ -135,7 +135,9 @@ def run(case: Case, model: Path, seed: int, advance: Callable[[float], None]) ->
 
 
 def frames_of(path: Path, copies: int, n_atoms: int) -> Iterator[tuple[float, np.ndarray]]:
-    """Time (ps) and positions (Å) [copies, n_atoms, 3] of every frame of a dump that was written whole."""
+    """Time (ps) and positions (Å) [copies, n_atoms, 3] of every frame of a dump that was written whole; none where LAMMPS did not begin."""
+    if not path.exists():
+        return
     with path.open() as lines:
         while lines.readline():
             step = int(lines.readline())
@@ -185,7 +187,7 @@ def main(
     names: Annotated[list[str] | None, typer.Option("--case", help=f"One of: {', '.join(CASES)}.")] = None,
     picoseconds: Annotated[float | None, typer.Option(min=0.1, help="In place of the case's own.")] = None,
     copies: Annotated[int | None, typer.Option(min=1, help="In place of the case's own; of molecules only.")] = None,
-    model: Annotated[Path | None, typer.Option(help="In place of the shipped one.")] = None,
+    model: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="In place of the shipped one.")] = None,
     seed: Annotated[int, typer.Option(help="Of first velocities and of the thermostat.")] = 0,
 ) -> None:
     """Count what falls apart."""

@@ -71,3 +71,7 @@ def test_every_case_has_a_model_and_a_structure(stability: ModuleType) -> None:
         assert isinstance(atoms, ase.Atoms)
         assert (ROOT / "models" / case.model).is_dir()
         assert len(stability.bonds_of(atoms)) >= len(atoms) - 1 or case.model == "water"
+
+
+def test_where_lammps_did_not_begin_there_is_nothing_to_see(stability: ModuleType, tmp_path: Path) -> None:
+    assert list(stability.frames_of(tmp_path / "dump.all", 1, 9)) == []
