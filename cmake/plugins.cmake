@@ -22,8 +22,10 @@ function(spinconv_add_plugin engine folder name)
     message(STATUS "${name}: for ${version}")
   endif()
   string(REGEX REPLACE "([\"\\\\])" "\\\\\\1" reason "${reason}")
+  get_property(kinds GLOBAL PROPERTY SPINCONV_KINDS)
+  list(JOIN kinds "\", \"" kinds)
   file(WRITE ${PROJECT_BINARY_DIR}/${folder}/build.json
-    "{\"plugin\": \"${name}\", \"engine\": \"${version}\", \"torch\": \"${SPINCONV_TORCH_VERSION}\", \"not_built\": \"${reason}\"}\n")
+    "{\"plugin\": \"${name}\", \"engine\": \"${version}\", \"torch\": \"${SPINCONV_TORCH_VERSION}\", \"not_built\": \"${reason}\", \"kinds\": [\"${kinds}\"]}\n")
   install(FILES ${PROJECT_BINARY_DIR}/${folder}/build.json DESTINATION ${folder})
 endfunction()
 

@@ -10,7 +10,7 @@ import torch
 from ase.data import atomic_numbers
 
 from spinconv.export.metadata import Bound
-from spinconv.export.module import ExportedModel, ExportedModelWithForces
+from spinconv.export.module import exported_model
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import check_is_conservative, read_model
 from spinconv.export.writer import DTYPES, write_model_file
@@ -49,7 +49,7 @@ def bind_model(
         raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
 
     exact = file.module
-    exported = (ExportedModelWithForces if outputs_forces else ExportedModel)(exact)
+    exported = exported_model(exact, outputs_forces)
     exported.numbers = torch.tensor(numbers)
     exported.atoms = torch.tensor(indices or [], dtype=torch.int64)
     exported.n_particles = n_particles or (len(numbers) if particles is None else 0)

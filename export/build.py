@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 BUILD = "pip install --force-reinstall --no-deps . in the folder of the sources"
@@ -20,12 +21,20 @@ class Build(NamedTuple):
     """The version of PyTorch that it was built against."""
     not_built: str
     """Why it was not built; empty if it was."""
+    kinds: Sequence[str] = ()
+    """The kinds of models that it runs; empty where the note does not say."""
 
     def in_words(self) -> str:
         """A line for people."""
         if self.not_built:
             return f"{self.plugin}: not built: {self.not_built}; to build it once that is mended: {BUILD}"
         return f"{self.plugin}: built for {self.engine} and torch {self.torch}"
+
+    def kind_problem(self, kind: str) -> str:
+        """Why it cannot run a model of a kind, or nothing."""
+        if not self.kinds or kind in self.kinds:
+            return ""
+        return f"{self.plugin}: it runs models of kind {', '.join(self.kinds)}, not {kind}; to build it for what is here now: {BUILD}"
 
     def torch_problem(self, found: str) -> str:
         """Why the plugin cannot run with the torch version `found`, or nothing: C++ interfaces change with the minor version.

@@ -75,7 +75,8 @@ class SpinConvCalculator(Calculator):
         self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
         self._cutoff = max(file.metadata["cutoff"] for file in self.models)  # a model takes no notice of edges beyond its own
         self._alarm = Alarm([file.metadata for file in self.models])
-        self.implemented_properties = [*type(self).implemented_properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
+        properties = [name for name in type(self).implemented_properties if name != "stress" or not self.direct_forces]
+        self.implemented_properties = [*properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
 
     def __getstate__(self) -> dict[str, Any]:
         model = self.parameters["model"]
@@ -92,6 +93,16 @@ class SpinConvCalculator(Calculator):
             )
 
     @property
+    def direct_forces(self) -> bool:
+        """Whether a model says its forces itself: for relaxations; dynamics with them conserves no energy, and there is no stress."""
+        return any(file.said.forces == "direct" for file in self.models)
+
+    @property
+    def conservative(self) -> bool:
+        """Whether the forces are the gradient of the energy."""
+        return all(file.said.conservative for file in self.models)
+
+    @property
     def model(self) -> ModelFile:
         """The file, or the first of a committee."""
         return self.models[0]
@@ -100,6 +111,15 @@ class SpinConvCalculator(Calculator):
         precision = " and ".join(sorted({str(file.dtype).removeprefix("torch.") for file in self.models}))
         where = f"{precision} on {next(self.model.module.parameters()).device}"
         return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
+
+    def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """See ASE; what models with direct forces do not have is refused in words."""
+        if name == "stress" and self.direct_forces:
+            raise PropertyNotImplementedError(
+                f"`stress` is a derivative of the energy, and the forces of {self.parameters['model']} are direct, which know of none; "
+                "relax in a fixed cell"
+            )
+        return super().get_property(name, atoms, allow_calculation)
 
     @plain_torch()
     def calculate(
@@ -142,7 +162,7 @@ def _results(atoms: ase.Atoms, evaluation: Evaluation) -> dict[str, Any]:
         "energies": evaluation.atom_energies.detach().cpu().numpy(),
         "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
     }
-    if has_stress(atoms):
+    if evaluation.virials is not None and has_stress(atoms):
         virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
         stress = -(virial + virial.T) / 2 / atoms.get_volume()
         results["stress"] = full_3x3_to_voigt_6_stress(along_periodic(stress, atoms))
@@ -153,7 +173,9 @@ def _mean(of_models: list[dict[str, Any]]) -> dict[str, Any]:
     """Means over models, and of several how far they are apart: sqrt(mean |F_m - mean F|^2) and sqrt(mean (E_m - mean E)^2) by atom."""
     if len(of_models) == 1:
         return of_models[0]
-    mean: dict[str, Any] = {name: np.mean([results[name] for results in of_models], axis=0) for name in of_models[0]}
+    mean: dict[str, Any] = {
+        name: np.mean([results[name] for results in of_models], axis=0) for name in set.intersection(*map(set, of_models))
+    }
     mean["energy"] = mean["free_energy"] = float(mean["energy"])
     forces = np.array([results["forces"] for results in of_models]) - mean["forces"]  # (n_models, n_atoms, 3)
     energies = np.array([results["energies"] for results in of_models]) - mean["energies"]  # (n_models, n_atoms)

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from spinconv.export.loading import is_exported
 from spinconv.export.reader import read_model
-from spinconv.potential.harmonic import count_parameters
+from spinconv.potential.kinds import forces_word, is_conservative, kind_named
+from spinconv.potential.model import count_parameters
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 
 WIDTH = 80
@@ -25,6 +26,7 @@ QUANTITIES = {
 }
 """Of a table of errors: their short names and units; those of single elements have the unit of forces."""
 MOST_ERRORS = 7
+SIZES = {"n_blocks": "{} blocks", "channels": "{} channels", "lmax": "lmax {}"}
 
 
 class About(NamedTuple):
@@ -50,11 +52,13 @@ def metadata_of_checkpoint(path: Path) -> dict[str, Any]:
     state = read_checkpoint(path)[KEY]
     config, training = state["config"], state["training"]
     symbols = [chemical_symbols[z] for z in config["elements"]]
+    architecture = kind_named(state["kind"]).config_class.from_dict(config)
     weight = next(weight for weight in state["weights"].values() if weight.is_floating_point())
     return {
         "kind": state["kind"],
         "name": path.parent.resolve().name,
-        "conservative": True,
+        "conservative": is_conservative(architecture),
+        "forces": forces_word(architecture),
         "cutoff": config["cutoff"],
         "elements": symbols,
         "units": {"length": "angstrom", "energy": "eV"},
@@ -82,13 +86,11 @@ def card(model: About, path: Path) -> Table:
 def rows(model: About, path: Path) -> Iterator[tuple[str, str]]:
     """Every line of the card: its name, and what it says."""
     data = model.metadata
-    forces = "conservative: forces are minus the gradient of the energy"
     yield "model", f"{data['name']}, kind {data['kind']}"
     yield "checkpoint" if model.is_checkpoint else "model file", str(path)
-    yield "forces", forces if data["conservative"] else "NOT conservative: not the gradient of the energy, which will drift"
+    yield "forces", forces_in_words(data)
     yield "elements", f"{', '.join(data['elements'])}; cutoff {data['cutoff']:g} Å"
-    size = data["model"]
-    yield "size", f"{model.n_parameters:,} parameters: {size['n_blocks']} blocks, {size['channels']} channels, lmax {size['lmax']}"
+    yield "size", f"{model.n_parameters:,} parameters: {size_in_words(data['model'])}"
     yield "precision", f"{data['dtype']}, unless told otherwise"
     yield "units", "Å and eV in the file and in ASE; LAMMPS and OpenMM see their own"
     yield "reference", "energies " + listed([f"{symbol} {energy:.3f}" for symbol, energy in data["reference_energies"].items()]) + " eV"
@@ -102,6 +104,22 @@ def rows(model: About, path: Path) -> Iterator[tuple[str, str]]:
     versions = [f"{name} {version}" for name, version in data["versions"].items()]
     file = [f"format {data['format_version']}", f"weights {data['weights_sha256'][:12]}"] if not model.is_checkpoint else []
     yield "versions", ", ".join(versions + file)
+
+
+def forces_in_words(data: dict[str, Any]) -> str:
+    """What the forces of a model are."""
+    if data["conservative"]:
+        return "conservative: forces are minus the gradient of the energy"
+    if data.get("forces") == "direct":
+        return "DIRECT: said by the model, not the gradient of the energy; for relaxations"
+    return "NOT conservative: not the gradient of the energy, which will drift"
+
+
+def size_in_words(fields: dict[str, Any]) -> str:
+    """The sizes of a network: those that most kinds have, or all fields of a kind that has none of them."""
+    usual = [words.format(fields[name]) for name, words in SIZES.items() if name in fields]
+    others = [f"{name} {value}" for name, value in fields.items() if name not in ("elements", "cutoff")]
+    return ", ".join(usual or others)
 
 
 def training_rows(training: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,15 +15,14 @@ from spinconv.export.calculator import SpinConvCalculator
 from spinconv.export.check_structures import Structures, own_structures, read_structures
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
 from spinconv.export.extrapolation import allow_extrapolation
-from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, ExportedModel
+from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, exported_model
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import read_model
 from spinconv.export.torchscript import load_own_torchscript
 from spinconv.export.writer import DTYPES
-from spinconv.potential import HarmonicSpinConv, build_graph, energy_and_forces
-
-Model = HarmonicSpinConv | torch.jit.ScriptModule
-
+from spinconv.potential import build_graph, energy_and_forces
+from spinconv.potential.gradients import Model
+from spinconv.potential.model import PotentialModel
 
 SMALL = 0.1
 """eV, eV/Å: what energies, forces and virials are compared with where they are smaller, as the forces in a perfect crystal are."""
@@ -124,7 +123,7 @@ def _row(name: str, side: str, atoms: ase.Atoms, evaluate: Callable[[], EngineRe
         return Difference(name, side, unavailable=str(reason))
 
 
-def eager_difference(model: str | os.PathLike[str], eager: HarmonicSpinConv) -> float:
+def eager_difference(model: str | os.PathLike[str], eager: PotentialModel) -> float:
     """Largest energy difference (eV/atom) of a file just written from the model it was made of, in float64."""
     file = read_model(model, "float64")
     exact = copy.deepcopy(eager).to(torch.float64)
@@ -144,7 +143,7 @@ def _ways_in_python(
         from spinconv.potential.training.checkpoint import load_checkpoint
 
         eager = load_checkpoint(checkpoint).model.to(torch.float64)
-    scripted = torch.jit.script(ExportedModel(eager))
+    scripted = torch.jit.script(exported_model(eager))
     precision = DTYPES[dtype]
     hosted = load_own_torchscript(model).to(precision)
     return {
@@ -156,8 +155,10 @@ def _ways_in_python(
 
 def _of_module(module: Model, atoms: ase.Atoms, precision: torch.dtype) -> EngineResult:
     evaluation = energy_and_forces(module, build_graph(atoms, module.cutoff, precision))
-    stress = -evaluation.virials[0].detach().numpy() / atoms.get_volume() if atoms.pbc.all() else None
-    voigt = None if stress is None else ((stress + stress.T) / 2)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    voigt = None
+    if evaluation.virials is not None and atoms.pbc.all():
+        stress = -evaluation.virials[0].detach().numpy() / atoms.get_volume()
+        voigt = ((stress + stress.T) / 2)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
     return EngineResult(float(evaluation.energies[0].detach()), evaluation.forces.detach().numpy(), voigt)
 
 
@@ -175,7 +176,8 @@ def _of_forward(module: torch.jit.ScriptModule, atoms: ase.Atoms) -> EngineResul
 def _of_calculator(atoms: ase.Atoms, calculator: SpinConvCalculator) -> EngineResult:
     atoms = atoms.copy()
     atoms.calc = calculator
-    return EngineResult(atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress() if atoms.pbc.all() else None)
+    stress = atoms.get_stress() if atoms.pbc.all() and not calculator.direct_forces else None
+    return EngineResult(atoms.get_potential_energy(), atoms.get_forces(), stress)
 
 
 def _difference(structure: str, engine: str, atoms: ase.Atoms, one: EngineResult, other: EngineResult) -> Difference:

@@ -8,6 +8,10 @@ from typing import NamedTuple
 import ase
 import numpy as np
 
+from spinconv.export.build import read_build
+from spinconv.export.container import read_container
+from spinconv.potential.kinds import KINDS
+
 
 class EngineResult(NamedTuple):
     """One structure, evaluated."""
@@ -22,6 +26,25 @@ class EngineResult(NamedTuple):
 
 class EngineUnavailable(RuntimeError):  # noqa: N818  (a state, said in a sentence, not an error)
     """The engine is not installed, was not built, or cannot run this structure; the text says which."""
+
+
+def asked_by_name(model_path: str) -> dict[str, bool]:
+    """What a file wants of engines that they give only to those who ask for it by name: `nonconservative`, `direct_forces`.
+
+    Who compares engines has asked.
+    """
+    said = read_container(model_path).metadata
+    direct = said.forces == "direct"
+    return {"nonconservative": not said.conservative and not direct, "direct_forces": direct}
+
+
+def check_kind(model_path: str, plugin: str, ranks: int = 1) -> None:
+    """Raises EngineUnavailable where a plugin (its sub-package) does not run the kind of a model file, or not on so many MPI ranks."""
+    kind = read_container(model_path).metadata.kind
+    if problem := read_build(plugin).kind_problem(kind):
+        raise EngineUnavailable(problem)
+    if ranks > 1 and not KINDS[kind].has_stages:
+        raise EngineUnavailable(f"models of kind {kind} run on one MPI rank")
 
 
 Evaluate = Callable[[str, ase.Atoms, str], EngineResult]

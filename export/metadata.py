@@ -39,13 +39,13 @@ class Units(Section):
 
 
 class Architecture(BaseModel):
-    """What every kind of model has; the rest is the fields of its own config, which checks them."""
+    """What every kind of model has, and blocks where it has some; the rest is the fields of its own config, which checks them."""
 
     model_config = ConfigDict(strict=True, extra="allow", frozen=True, allow_inf_nan=False)
 
     elements: Annotated[list[AtomicNumber], Field(min_length=1, description="the atomic numbers that the model knows")]
     cutoff: Annotated[Positive, Field(description="the distance (Å) from which on two atoms are no neighbours")]
-    n_blocks: Annotated[int, Field(ge=1, le=16, description="the number of spin-convolution blocks")]
+    n_blocks: Annotated[int, Field(ge=1, le=16)] | None = Field(None, description="the number of blocks", exclude_if=lambda n: n is None)
 
     @model_validator(mode="after")
     def elements_ascend(self) -> Architecture:
@@ -97,12 +97,16 @@ class Metadata(Section):
     kind: Annotated[str, Field(pattern="^[a-z][a-z_]{0,39}$", description="the kind of model")]
     name: Annotated[str, Field(description="the model's name")]
     conservative: Annotated[bool, Field(description="whether its forces are the gradient of its energy")]
+    forces: Literal["gradient", "direct"] = Field("gradient", exclude_if=lambda forces: forces == "gradient")
+    """Direct are those that the model says itself. Readers of before there were such take no file that says anything of it."""
     units: Units = Units()
     dtype: Annotated[Literal["float32", "float64"], Field(description="the precision in which it computes unless told otherwise")]
     model: Annotated[Architecture, Field(description="the shape of the network")]
     reference_energies: Annotated[dict[str, float], Field(description="energies of isolated atoms (eV)")]
     scale: Annotated[Positive, Field(description="the scale of the network's energies (eV)")]
     average_neighbors: Annotated[Positive, Field(description="the number of neighbours by which sums are divided")]
+    settings: dict[str, float] = Field({}, exclude_if=lambda settings: not settings)
+    """Further numbers that the equations of its kind ask for by name."""
     coverage: Seen | None = None
     training: dict[str, Any] = {}
     licence: str = ""
@@ -115,6 +119,12 @@ class Metadata(Section):
     def elements(self) -> list[str]:
         """The symbols of the elements that the model knows."""
         return [chemical_symbols[z] for z in self.model.elements]
+
+    @model_validator(mode="after")
+    def direct_forces_conserve_nothing(self) -> Metadata:
+        if self.forces == "direct" and self.conservative:
+            raise ValueError("`conservative` must be false where `forces` are direct, got true")
+        return self
 
     @model_validator(mode="after")
     def elements_are_the_same_everywhere(self) -> Metadata:
@@ -135,7 +145,9 @@ class Metadata(Section):
         """The same to be printed: plain values, with `elements` as symbols, `cutoff` and `n_blocks` beside the rest."""
         said = self.model_dump()
         head = {key: said.pop(key) for key in ("format_version", "kind", "name", "conservative")}
-        return {**head, "cutoff": self.model.cutoff, "elements": self.elements, "n_blocks": self.model.n_blocks, **said}
+        said.pop("forces", None)
+        sizes = {"cutoff": self.model.cutoff, "elements": self.elements, "n_blocks": self.model.n_blocks}
+        return {**head, "forces": self.forces, **sizes, **said}
 
 
 def check_names(key: str, found: Iterable[str], known: Sequence[str], all_of_them: bool = False) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from spinconv.export.neighbors import edge_vectors, find_neighbors
-from spinconv.potential import HarmonicSpinConv
-from spinconv.potential.harmonic import equations
+from spinconv.potential.kinds import has_direct_forces, kind_of
+from spinconv.potential.model import REFERENCE_ENERGIES, PotentialModel
 
 KJ_PER_MOL_PER_EV = 96.4853321233100184
 """e * N_A, exact in the SI of 2019 (CODATA 2018): the constant of the C++ side and of OpenMM. ASE's default is CODATA 2014, 1e-8 larger."""
@@ -41,8 +41,9 @@ class ExportedModel(nn.Module):
     kj_per_mol_per_ev: Final[float]
     angstrom_per_nm: Final[float]
 
-    def __init__(self, model: HarmonicSpinConv) -> None:
+    def __init__(self, model: PotentialModel) -> None:
         super().__init__()
+        self.energies_of = kind_of(model.config).equations.energies
         self.cutoff = model.cutoff
         self.elements = list(model.config.elements)
         self.n_particles = 0
@@ -51,13 +52,13 @@ class ExportedModel(nn.Module):
         self.angstrom_per_nm = ANGSTROM_PER_NM
         self.settings = model.settings()
         self.reference_energies = model.reference_energies  # no tensor: a module moved to float32 keeps their digits
-        weights = {name: value.detach() for name, value in model.weights().items() if name != "constants.reference_energies"}
+        weights = {name: value.detach() for name, value in model.weights().items() if name != REFERENCE_ENERGIES}
         real = {name: value for name, value in weights.items() if value.is_floating_point()}
         whole = {name: value for name, value in weights.items() if not value.is_floating_point()}
         self.names, self.shapes = list(real), [list(value.shape) for value in real.values()]
         self.whole_names, self.whole_shapes = list(whole), [list(value.shape) for value in whole.values()]
         self.register_buffer("values", torch.cat([value.flatten() for value in real.values()]))
-        self.register_buffer("whole_values", torch.cat([value.flatten() for value in whole.values()]))
+        self.register_buffer("whole_values", torch.cat([value.flatten() for value in whole.values()]))  # some every kind has
         self.register_buffer("numbers", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("atoms", torch.zeros(0, dtype=torch.int64))
 
@@ -68,8 +69,8 @@ class ExportedModel(nn.Module):
 
     @torch.jit.export
     def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-        """See `equations.energies`."""
-        return equations.energies(self.weights(), self.settings, numbers, edge_index, vectors)
+        """See `energies` in the equations of the model's kind."""
+        return self.energies_of(self.weights(), self.settings, numbers, edge_index, vectors)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Learned numbers and constants by name, as the equations want them."""
@@ -152,6 +153,43 @@ class ExportedModelWithForces(ExportedModel):
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
         """`energy_and_forces`."""
         return self.energy_and_forces(positions, box)
+
+
+class ExportedDirectModel(ExportedModel):
+    """The same for a kind that says its forces itself. A host that would differentiate the energy is refused."""
+
+    def __init__(self, model: PotentialModel) -> None:
+        super().__init__(model)
+        self.forces_of = kind_of(model.config).equations.forces
+
+    def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
+        """Refuses: the forces of this model are not the gradient of what would be given back."""
+        raise ValueError(
+            "this SpinConv model says its forces itself, and they are not the gradient of its energy: call energy_and_forces, "
+            "or relax with SpinConvCalculator"
+        )
+
+    @torch.jit.export
+    def forces(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+        """See `forces` in the equations of the model's kind."""
+        return self.forces_of(self.weights(), self.settings, numbers, edge_index, vectors)
+
+    @torch.jit.export
+    def energy_and_forces(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """The energy (kJ/mol) and the direct forces (kJ/mol/nm, [n_particles, 3]) in the dtype of `positions`."""
+        numbers, edge_index, vectors = self.hosted_graph(positions.detach(), box)
+        energy = self.energies(numbers, edge_index, vectors).sum()
+        found = self.forces(numbers, edge_index, vectors).to(torch.float64) * (self.kj_per_mol_per_ev * self.angstrom_per_nm)
+        forces = torch.zeros(positions.shape[0], 3, dtype=torch.float64, device=positions.device)
+        chosen = torch.arange(numbers.shape[0], device=positions.device) if self.atoms.shape[0] == 0 else self.atoms
+        return energy.detach() * self.kj_per_mol_per_ev, forces.index_add(0, chosen, found).detach().to(positions.dtype)
+
+
+def exported_model(model: PotentialModel, outputs_forces: bool = False) -> ExportedModel:
+    """What TorchScript is to hold of a model; with `outputs_forces` its forward pass gives the forces too, which only gradients do."""
+    if has_direct_forces(model.config):
+        return ExportedDirectModel(model)
+    return ExportedModelWithForces(model) if outputs_forces else ExportedModel(model)
 
 
 def cut(values: torch.Tensor, names: list[str], shapes: list[list[int]]) -> dict[str, torch.Tensor]:

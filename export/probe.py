@@ -10,9 +10,8 @@ from ase.data import chemical_symbols
 from spinconv.export.check_structures import own_structures
 from spinconv.export.metadata import Probe
 from spinconv.export.plain_torch import plain_torch
-from spinconv.potential import HarmonicSpinConv, build_graph, energy_and_forces
-
-Model = HarmonicSpinConv | torch.jit.ScriptModule
+from spinconv.potential import build_graph, energy_and_forces
+from spinconv.potential.gradients import Model
 
 
 class ProbeDifference(NamedTuple):
@@ -42,6 +41,6 @@ def probe_difference(model: Model, probe: Probe, cutoff: float) -> ProbeDifferen
 
 @plain_torch()
 def computed(model: Model, atoms: ase.Atoms, cutoff: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Energies of the atoms (eV) and the gradient of their sum (eV/Å)."""
+    """Energies of the atoms (eV) and the gradient of their sum (eV/Å), or minus the forces where a model says these itself."""
     found = energy_and_forces(model, build_graph(atoms, cutoff, torch.float64))
     return found.atom_energies.detach(), -found.forces.detach()

@@ -1,5 +1,6 @@
 """Reads a model file in Python; the C++ twin for the engines is src/model.cpp. Nothing of the file is run."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ from ase.data import atomic_numbers
 from spinconv.export.container import Container, read_container
 from spinconv.export.metadata import Metadata
 from spinconv.export.plain_torch import plain_torch
-from spinconv.export.writer import DTYPES, KIND
-from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.export.writer import DTYPES, own_settings
 from spinconv.potential.coverage import Coverage
+from spinconv.potential.kinds import forces_word, is_conservative, kind_named, model_from
 from spinconv.potential.memory import keep_freed_memory
+from spinconv.potential.model import PotentialModel
 
 ROUNDING = 1e-9
 """Of constants that another machine computed; their sizes are of order 1."""
@@ -22,7 +24,7 @@ ROUNDING = 1e-9
 class ModelFile(NamedTuple):
     """A loaded model file."""
 
-    module: HarmonicSpinConv
+    module: PotentialModel
     """Has the method `energies(numbers, edge_index, vectors)`, in the precision asked for."""
     metadata: dict[str, Any]
     """What `spinconv.json` in the file says (`Metadata.plain`), and `weights_sha256`."""
@@ -49,17 +51,20 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     return ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision, container.metadata)
 
 
-def network(container: Container, name: str) -> HarmonicSpinConv:
+def network(container: Container, name: str) -> PotentialModel:
     """The network of a data part in float64, to be evaluated; ValueError where its weights are not those of its shape."""
     metadata = container.metadata
-    if metadata.kind != KIND:
-        raise ValueError(f"`{name}` holds a model of kind {metadata.kind!r}, this spinconv knows {KIND}")
     try:
-        config = ModelConfig.from_dict(metadata.model.model_dump())
+        kind = kind_named(metadata.kind)
     except ValueError as error:
-        raise ValueError(f"`{name}` is damaged: {error}; export it again") from None
+        raise ValueError(f"`{name}` {error}") from None
     references = [metadata.reference_energies[symbol] for symbol in metadata.elements]
-    model = HarmonicSpinConv(config, references, metadata.scale, metadata.average_neighbors).to(torch.float64)
+    try:
+        values = metadata.model.model_dump(exclude_none=True)
+        model = model_from(kind, values, references, metadata.scale, metadata.average_neighbors).to(torch.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"`{name}` is damaged: {error}; export it again") from None
+    check_what_is_said(metadata, model, name)
     weights = {key: torch.from_numpy(values) for key, values in container.weights.items()}
     check_constants({key: weights.pop(key, None) for key in model.stored_constants()}, model, name)
     try:
@@ -70,7 +75,18 @@ def network(container: Container, name: str) -> HarmonicSpinConv:
     return model.eval().requires_grad_(False)
 
 
-def check_constants(found: dict[str, torch.Tensor | None], model: HarmonicSpinConv, name: str) -> None:
+def check_what_is_said(metadata: Metadata, model: PotentialModel, name: str) -> None:
+    """Raises ValueError where a file says of its forces or of numbers of the equations what is not so for its `model`."""
+    if metadata.conservative and not is_conservative(model.config):
+        raise ValueError(f"`{name}` is damaged: `conservative` must be false for its `model`, got true; export it again")
+    if metadata.forces != (forces := forces_word(model.config)):
+        raise ValueError(f"`{name}` is damaged: `forces` must be {forces} for its `model`, got {metadata.forces}; export it again")
+    mine, theirs = own_settings(model), metadata.settings
+    if mine.keys() != theirs.keys() or not all(math.isclose(mine[key], theirs[key], rel_tol=ROUNDING) for key in mine):
+        raise ValueError(f"`{name}` is damaged: its `settings` are not those of its `model`; export it again")
+
+
+def check_constants(found: dict[str, torch.Tensor | None], model: PotentialModel, name: str) -> None:
     """Raises ValueError where constants, which the engines take from the file, are others than those of the equations."""
     for key, mine in model.stored_constants().items():
         theirs = found[key]
@@ -95,6 +111,11 @@ def usable_device(device: str | torch.device) -> torch.device:
 
 def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], nonconservative: bool = False) -> None:
     """Raises ValueError for a model whose forces are not the gradient of its energy, unless it was asked for by name."""
+    if file.said.forces == "direct":
+        raise ValueError(
+            f"the forces of `{path}` are direct, no gradient of any energy: no dynamics with them conserves one; relax with them in ASE, "
+            "or in LAMMPS by `direct_forces yes`"
+        )
     if not file.metadata["conservative"] and not nonconservative:
         raise ValueError(
             f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"

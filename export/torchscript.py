@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from spinconv.export.container import MOST_FILE, unpack
-from spinconv.export.module import ExportedModel, ExportedModelWithForces
+from spinconv.export.module import exported_model
 from spinconv.export.reader import network
 from spinconv.potential.sealed import read_bounded
 
@@ -30,9 +30,9 @@ def load_own_torchscript(path: str | os.PathLike[str]) -> torch.jit.ScriptModule
     data = read_bounded(path, MOST_FILE, "model file")
     container = unpack(data, name)
     bound = container.metadata.bound
-    kind = ExportedModelWithForces if bound is not None and bound.outputs_forces else ExportedModel
+    exported = exported_model(network(container, name), outputs_forces=bound is not None and bound.outputs_forces)
     ours = io.BytesIO()
-    torch.jit.save(torch.jit.script(kind(network(container, name))), ours)
+    torch.jit.save(torch.jit.script(exported), ours)
     if dict(code(data)) != dict(code(ours.getvalue())):
         made = container.metadata.versions.get("torch", "another")
         raise ValueError(

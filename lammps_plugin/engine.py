@@ -18,7 +18,7 @@ from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from spinconv.export.build import BUILD, read_build
-from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.export.engines import EngineResult, EngineUnavailable, asked_by_name, check_kind
 from spinconv.lammps_plugin import plugin_dir
 from spinconv.potential.searchable import check_searchable
 
@@ -44,6 +44,7 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str, ranks: int = 1, tile
     the atoms over the ranks by `comm_style tiled`. Raises EngineUnavailable where LAMMPS, MPI or the plugin is missing, ValueError
     with LAMMPS' own words where it refuses.
     """
+    check_kind(model_path, "lammps_plugin", ranks)
     if ranks > 1:
         return _evaluate_under_mpirun(model_path, atoms, dtype, ranks, tiled)
     import torch
@@ -157,9 +158,11 @@ def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str, til
     box = box_of(atoms)
     numbers = sorted(set(atoms.numbers.tolist()))
     place_atoms(engine, atoms, box)
+    wanted = asked_by_name(model_path)
+    asked = " ".join(f"{keyword} yes" for keyword, is_wanted in wanted.items() if is_wanted)
     commands = [
         *(["comm_style tiled", "balance 1.0 rcb"] if tiled else []),
-        f'pair_style spinconv "{model_path}" precision {dtype}',
+        f'pair_style spinconv "{model_path}" precision {dtype} {asked}',
         f"pair_coeff * * {' '.join(chemical_symbols[z] for z in numbers)}",
         "compute virial all pressure NULL virial",
         "thermo_style custom step pe c_virial[1]",
@@ -169,7 +172,7 @@ def _evaluate(engine: Lammps, model_path: str, atoms: ase.Atoms, dtype: str, til
         engine.command(command)
 
     forces = np.array(engine.gather_atoms("f", 1, 3)).reshape(-1, 3) @ box.rotation
-    stress = _stress(engine, box) if atoms.pbc.all() else None
+    stress = _stress(engine, box) if atoms.pbc.all() and not wanted["direct_forces"] else None
     return EngineResult(engine.get_thermo("pe"), forces, stress)
 
 

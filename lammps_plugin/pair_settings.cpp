@@ -58,6 +58,10 @@ const std::map<std::string, Read> &readers()
        [](PairSettings &s, const std::string &keyword, const std::string &word) {
          s.options.allow_nonconservative = parse_yes_or_no(keyword, word);
        }},
+      {"direct_forces",
+       [](PairSettings &s, const std::string &keyword, const std::string &word) {
+         s.options.allow_direct_forces = parse_yes_or_no(keyword, word);
+       }},
       {"out_freq",
        [](PairSettings &s, const std::string &keyword, const std::string &word) {
          s.out_freq = parse_number<int64_t>(keyword, word, 0, "a number of steps, 0 for no file");

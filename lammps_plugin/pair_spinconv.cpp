@@ -98,6 +98,7 @@ void PairSpinConv::settings(int narg, char **arg)
   if (wanted.options.threads == 0) wanted.options.threads = comm->nthreads;
   wanted.options.process_on_node = spinconv::process_on_node(*lmp);
   auto loaded = load_models(wanted);
+  check_kinds(loaded, wanted.files);
   claim_deviation_file(wanted);
   use_models(std::move(loaded));
   forget_deviations();
@@ -217,6 +218,7 @@ void PairSpinConv::init_style()
   if (comm->me == 0) {
     check_masses();
     check_time_step();
+    warn_of_missing_virial();
   }
   prepare_deviations();
   has_warned = false;
@@ -275,8 +277,8 @@ void PairSpinConv::compute(int eflag, int vflag)
   evaluate();
   if (eflag_either) add_energy();
   add_forces();
-  if (vflag_global || vflag_atom) add_virial();
-  if (cvflag_atom) add_centroid_virial();
+  if (vflag_either) add_virial();
+  if (cvflag_atom && !has_direct_forces()) add_centroid_virial();
   if (models.size() > 1) find_deviations();
   keep_peratom_output();
 }
@@ -285,7 +287,7 @@ void PairSpinConv::compute(int eflag, int vflag)
 void PairSpinConv::evaluate()
 {
   spinconv::Request request;
-  request.centroid = cvflag_atom;
+  request.centroid = cvflag_atom && !has_direct_forces();
   request.chunk = asked.chunk;
   request.name = [this](int64_t node) { return std::to_string(atom->tag[graph.atoms()[node]]); };
   if (comm->nprocs > 1) request.exchange = &exchange;
@@ -319,8 +321,10 @@ std::string PairSpinConv::words_on_bad_numbers() const
   std::vector<char> is_bad(view.n_atoms, 0);
   for (int64_t node = 0; node < view.n_atoms; ++node)
     if (!std::isfinite(result->atom_energies[node])) is_bad[node] = 1;
-  for (int64_t k = 0; k < 3 * view.n_edges; ++k)
+  for (size_t k = 0; k < result->edge_gradients.size(); ++k)
     if (!std::isfinite(result->edge_gradients[k])) is_bad[view.source[k / 3]] = 1;
+  for (size_t k = 0; k < result->atom_forces.size(); ++k)
+    if (!std::isfinite(result->atom_forces[k])) is_bad[k / 3] = 1;
   if (std::count(is_bad.begin(), is_bad.end(), 1) == 0) return "";
   int64_t worst = -1;
   double shortest = INFINITY;
@@ -343,6 +347,7 @@ void PairSpinConv::add_energy()
 // dE/dr of an edge from j to i, r = x_j - x_i, pulls i along and j against it.
 void PairSpinConv::add_forces()
 {
+  if (has_direct_forces()) return add_direct_forces();
   double **f = atom->f;
   const auto view = graph.view();
   const auto &atoms = graph.atoms();
@@ -361,6 +366,8 @@ void PairSpinConv::add_forces()
 // symmetric and shared by its two atoms, so that what the atoms have sums to the whole.
 void PairSpinConv::add_virial()
 {
+  if (has_direct_forces()) return deny_virial();
+  if (!vflag_global && !vflag_atom) return;
   const auto view = graph.view();
   const auto &atoms = graph.atoms();
   const double unit = energy_unit;

@@ -50,6 +50,7 @@ class PairSpinConv : public Pair {
   void check_models() const;
   void set_comm_sizes();
   void say_what_was_loaded();
+  void check_kinds(const std::vector<spinconv::Model> &, const std::vector<std::string> &files) const;
   void check_element(const std::string &symbol) const;
 
   void check_units();
@@ -68,6 +69,11 @@ class PairSpinConv : public Pair {
   void add_forces();
   void add_virial();
   void add_centroid_virial();
+
+  bool has_direct_forces() const { return models[0].info().direct_forces; }
+  void add_direct_forces();
+  void deny_virial();
+  void warn_of_missing_virial() const;
 
   /// A step of a committee until it is known that its frame will stay.
   struct StepToEnd {

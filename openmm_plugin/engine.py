@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import ase
 import numpy as np
 
-from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.export.engines import EngineResult, EngineUnavailable, asked_by_name, check_kind
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.forces import force
 
@@ -22,7 +22,12 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     """
     if atoms.pbc.any() and not atoms.pbc.all():
         raise EngineUnavailable(NO_SLABS)
-    spinconv_force = force(model_path, atoms.numbers.tolist(), periodic=bool(atoms.pbc.all()), precision=dtype)
+    check_kind(model_path, "openmm_plugin")
+    wanted = asked_by_name(model_path)
+    if wanted["direct_forces"]:
+        raise EngineUnavailable("OpenMM takes no direct forces")
+    numbers, periodic = atoms.numbers.tolist(), bool(atoms.pbc.all())
+    spinconv_force = force(model_path, numbers, periodic=periodic, precision=dtype, nonconservative=wanted["nonconservative"])
     import openmm
 
     turned, rotation = as_openmm_has_it(atoms)

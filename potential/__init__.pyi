@@ -1,7 +1,10 @@
-from .config import ModelConfig as ModelConfig
 from .gradients import Evaluation as Evaluation
 from .gradients import energy_and_forces as energy_and_forces
 from .graph import Graph as Graph
 from .graph import batch_graphs as batch_graphs
 from .graph import build_graph as build_graph
-from .harmonic import HarmonicSpinConv as HarmonicSpinConv
+from .harmonic.config import ModelConfig as ModelConfig
+from .harmonic.model import HarmonicSpinConv as HarmonicSpinConv
+from .kinds import KINDS as KINDS
+from .kinds import Kind as Kind
+from .model import PotentialModel as PotentialModel

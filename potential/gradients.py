@@ -1,11 +1,15 @@
-"""Forces and virials as the gradient of the energy with respect to the edge vectors."""
+"""Forces and virials as the gradient of the energy with respect to the edge vectors, or forces that a model says itself."""
 
 from typing import NamedTuple
 
 import torch
 
 from spinconv.potential.graph import Graph
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.kinds import has_direct_forces
+from spinconv.potential.model import PotentialModel
+
+Model = PotentialModel | torch.jit.ScriptModule
+"""A model of any kind, or its TorchScript."""
 
 
 class Evaluation(NamedTuple):
@@ -16,13 +20,18 @@ class Evaluation(NamedTuple):
     atom_energies: torch.Tensor
     """eV, float64 [n_atoms]."""
     forces: torch.Tensor
-    """-dE/dx in eV/Å, [n_atoms, 3]."""
-    virials: torch.Tensor
-    """-sum over edges of r outer dE/dr, eV, [n_systems, 3, 3]; the stress is -virial / volume."""
+    """-dE/dx in eV/Å, [n_atoms, 3]; of a model with direct forces, these."""
+    virials: torch.Tensor | None
+    """-sum over edges of r outer dE/dr, eV, [n_systems, 3, 3]; the stress is -virial / volume. None where forces are direct."""
+
+
+def says_forces(model: Model) -> bool:
+    """Whether a model has direct forces, which are no gradient."""
+    return hasattr(model, "forces") if isinstance(model, torch.jit.ScriptModule) else has_direct_forces(model.config)
 
 
 @torch.enable_grad()
-def energy_and_forces(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: Graph, create_graph: bool = False) -> Evaluation:
+def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) -> Evaluation:
     """Energies, forces and virials of every system; `create_graph` keeps them differentiable for training.
 
     With g = dE/dr_e the receiver gets +g and the sender -g, because r_e = x_j - x_i. Works under torch.no_grad(); ValueError under
@@ -30,13 +39,27 @@ def energy_and_forces(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: G
     """
     if torch.is_inference_mode_enabled() or graph.vectors.is_inference():
         raise ValueError("`energy_and_forces` needs gradients: make the graph and call it outside of torch.inference_mode()")
+    if says_forces(model):
+        return energy_and_direct_forces(model, graph, create_graph)
     vectors = graph.vectors.detach().requires_grad_(True)
     atom_energies = model.energies(graph.numbers, graph.edge_index, vectors)
     (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)
     j, i = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.numbers), 3, dtype=gradient.dtype, device=gradient.device)
     forces = forces.index_add(0, i, gradient).index_add(0, j, -gradient)
-    energies = torch.zeros(graph.n_systems, dtype=torch.float64, device=gradient.device).index_add(0, graph.system, atom_energies)
     virials = torch.zeros(graph.n_systems, 3, 3, dtype=gradient.dtype, device=gradient.device)
     virials = virials.index_add(0, graph.system[i], -vectors.unsqueeze(2) * gradient.unsqueeze(1))
-    return Evaluation(energies, atom_energies, forces, virials)
+    return Evaluation(of_systems(atom_energies, graph), atom_energies, forces, virials)
+
+
+def energy_and_direct_forces(model: Model, graph: Graph, create_graph: bool) -> Evaluation:
+    """The same for a model that says its forces itself: there is no virial."""
+    with torch.set_grad_enabled(create_graph):
+        arguments = graph.numbers, graph.edge_index, graph.vectors.detach()
+        atom_energies = model.energies(*arguments)
+        return Evaluation(of_systems(atom_energies, graph), atom_energies, model.forces(*arguments), None)
+
+
+def of_systems(atom_energies: torch.Tensor, graph: Graph) -> torch.Tensor:
+    """Sums over the atoms of each system, float64 [n_systems]."""
+    return torch.zeros(graph.n_systems, dtype=torch.float64, device=atom_energies.device).index_add(0, graph.system, atom_energies)

@@ -25,6 +25,7 @@ void average(const std::vector<Result>& results, Result& mean) {
   for (const auto& result : results) mean.energy += result.energy / static_cast<double>(results.size());
   average(results, &Result::atom_energies, mean.atom_energies);
   average(results, &Result::edge_gradients, mean.edge_gradients);
+  average(results, &Result::atom_forces, mean.atom_forces);
   average(results, &Result::centroid, mean.centroid);
 }
 

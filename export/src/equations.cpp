@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <utility>
 
 namespace spinconv {
@@ -21,13 +23,23 @@ def silu(x: Tensor) -> Tensor:
 
 constexpr int64_t n_numbers = 119;   // atomic numbers, and 0
 
+std::string text_of(const std::string& kind) {
+  std::string known;
+  for (const auto& row : kinds_of_models) {
+    if (row.name == kind) return row.equations;
+    known += (known.empty() ? "`" : ", `") + std::string(row.name) + "`";
+  }
+  throw Error("holds a model of kind `" + kind + "`, this spinconv runs " + known);
+}
+
 /// Compiled once, when the first model of its kind is read.
 std::shared_ptr<torch::jit::CompilationUnit> equations_of(const std::string& kind) {
-  if (kind == "harmonic") {
-    static const auto unit = torch::jit::compile(prelude + std::string(harmonic_equations));
-    return unit;
-  }
-  throw Error("holds a model of kind `" + kind + "`, this spinconv runs `" + known_kinds()[0] + "`");
+  static std::mutex one_at_a_time;
+  static std::map<std::string, std::shared_ptr<torch::jit::CompilationUnit>> compiled;
+  const std::lock_guard<std::mutex> lock(one_at_a_time);
+  auto& unit = compiled[kind];
+  if (unit == nullptr) unit = torch::jit::compile(prelude + text_of(kind));
+  return unit;
 }
 
 torch::Tensor to_torch(const Tensor& stored) {
@@ -55,24 +67,25 @@ void check_cutoff(const torch::Tensor& pairs, double cutoff) {
 
 }  // namespace
 
-std::vector<std::string> known_kinds() { return {"harmonic"}; }
-
 Equations::Equations(const Metadata& metadata, const std::vector<Tensor>& weights, c10::Device device, c10::ScalarType dtype)
     : unit_(equations_of(metadata.info.kind)) {
   const auto last_block = "blocks." + std::to_string(metadata.info.n_blocks) + ".";
   for (const auto& stored : weights) {
-    if (stored.name().rfind(last_block, 0) == 0) throw Error("is damaged: its weights are of more than its `model.n_blocks`; export it again");
+    if (metadata.info.n_blocks > 0 && stored.name().rfind(last_block, 0) == 0) throw Error("is damaged: its weights are of more than its `model.n_blocks`; export it again");
     const auto value = to_torch(stored);
     weights_.insert(stored.name(), value.to(device, value.is_floating_point() ? dtype : torch::kInt64));
   }
-  check_cutoff(weights_.at("constants.pairs"), metadata.info.cutoff);
+  if (weights_.contains("constants.pairs")) check_cutoff(weights_.at("constants.pairs"), metadata.info.cutoff);
   weights_.insert("constants.element", row_of_element(metadata.info.elements).to(device));
   weights_.insert("constants.reference_energies", torch::tensor(metadata.reference_energies, torch::kFloat64).to(device));   // stay so
   settings_.insert("cutoff", metadata.info.cutoff);
   settings_.insert("n_blocks", static_cast<double>(metadata.info.n_blocks));
   settings_.insert("scale", metadata.scale);
   settings_.insert("average_neighbors", metadata.average_neighbors);
+  for (const auto& [name, value] : metadata.settings) settings_.insert(name, value);   // which leaves the others as they are
 }
+
+bool Equations::has(const char* stage) const { return unit_->find_function(c10::QualifiedName(stage)) != nullptr; }
 
 c10::IValue Equations::operator()(const char* stage, std::vector<c10::IValue> arguments) const {
   arguments.insert(arguments.begin(), {weights_, settings_});

@@ -12,7 +12,7 @@
 
 namespace spinconv {
 
-/// Calls functions of potential/<kind>/equations.py, whose text is compiled into this library. Nothing of a model file is run.
+/// Calls functions of the page of equations of a kind of model (potential/<kind>/equations.py), whose text is compiled into this library. Nothing of a model file is run.
 class Equations {
  public:
   Equations() = default;
@@ -23,13 +23,13 @@ class Equations {
   /// A stage, by its name, of `arguments` after the weights and the numbers of the model.
   c10::IValue operator()(const char* stage, std::vector<c10::IValue> arguments) const;
 
+  /// Whether the kind has a function of this name.
+  bool has(const char* stage) const;
+
  private:
   std::shared_ptr<torch::jit::CompilationUnit> unit_;
   c10::Dict<std::string, torch::Tensor> weights_;
   c10::Dict<std::string, double> settings_;
 };
-
-/// The kinds of model that have equations here.
-std::vector<std::string> known_kinds();
 
 }  // namespace spinconv

@@ -133,6 +133,7 @@ class Evaluation {
     result_.energy = 0.0;
     result_.atom_energies.assign(graph_.n_atoms, 0.0);
     result_.edge_gradients.assign(request_.gradients ? 3 * graph_.n_edges : 0, 0.0);
+    result_.atom_forces.clear();
     result_.centroid.assign(request_.gradients && request_.centroid ? 9 * graph_.n_edges : 0, 0.0);
   }
 

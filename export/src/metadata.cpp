@@ -151,6 +151,30 @@ Probe read_probe(const Json& said, const std::vector<int64_t>& elements) {
   return probe;
 }
 
+/// 0 where a file does not say it: not all kinds have blocks.
+int64_t read_blocks(const Json& said) {
+  const auto* blocks = said.at("model").find("n_blocks");
+  if (blocks == nullptr || blocks->is_null()) return 0;
+  return read_at(said, "model.n_blocks", [](const Json& value) { return between(1, most_blocks, value); });
+}
+
+/// Whether the forces are direct. Files of models whose forces are the gradient need not say so.
+bool read_forces(const Json& said) {
+  if (said.find("forces") == nullptr) return false;
+  const auto forces = text(said, "forces");
+  if (forces != "gradient" && forces != "direct") fail("forces", "must be gradient or direct, got " + forces);
+  return forces == "direct";
+}
+
+std::vector<std::pair<std::string, double>> read_settings(const Json& said) {
+  std::vector<std::pair<std::string, double>> settings;
+  if (said.find("settings") == nullptr) return settings;
+  return read_at(said, "settings", [&](const Json& section) {
+    for (size_t i = 0; i < section.names().size(); ++i) settings.emplace_back(section.names()[i], section.values()[i].number());
+    return settings;
+  });
+}
+
 ModelInfo read_info(const Json& said) {
   ModelInfo info;
   info.format_version = read_at(said, "format_version", [](const Json& value) { return between(format_version, format_version, value); });
@@ -162,7 +186,9 @@ ModelInfo read_info(const Json& said) {
   if (text(said, "units.length") != "angstrom" || text(said, "units.energy") != "eV") fail("units", "must be angstrom and eV");
   info.elements = read_elements(said);
   info.cutoff = positive(said, "model.cutoff");
-  info.n_blocks = read_at(said, "model.n_blocks", [](const Json& value) { return between(1, most_blocks, value); });
+  info.n_blocks = read_blocks(said);
+  info.direct_forces = read_forces(said);
+  if (info.direct_forces && info.conservative) fail("conservative", "must be false where `forces` are direct, got true");
   return info;
 }
 
@@ -171,13 +197,14 @@ ModelInfo read_info(const Json& said) {
 Metadata read_metadata(const Json& said) {
   Metadata metadata;
   check_keys(said, "", {"format_version", "kind", "name", "conservative", "units", "dtype", "model", "reference_energies", "scale", "average_neighbors",
-                        "coverage", "training", "licence", "citation", "versions", "probe", "bound"});
+                        "coverage", "training", "licence", "citation", "versions", "probe", "bound", "forces", "settings"});
   metadata.info = read_info(said);
   metadata.scale = positive(said, "scale");
   metadata.average_neighbors = positive(said, "average_neighbors");
   metadata.reference_energies.resize(metadata.info.elements.size());
   read_each_element(said, "reference_energies", metadata.info.elements,
                     [&](size_t element, const Json& value) { metadata.reference_energies[element] = value.number(); });
+  metadata.settings = read_settings(said);
   read_coverage(said, metadata.info);
   metadata.probe = read_probe(said, metadata.info.elements);
   return metadata;

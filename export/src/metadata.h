@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace spinconv {
@@ -25,6 +26,7 @@ struct Metadata {
   std::vector<double> reference_energies;   // eV, in the order of `info.elements`
   double scale = 0.0;               // eV
   double average_neighbors = 0.0;
+  std::vector<std::pair<std::string, double>> settings;   // further numbers that the equations ask for by name
   Probe probe;
 };
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include "spinconv/model.h"
 
+#include "at_once.h"
 #include "container.h"
 #include "evaluation.h"
 #include "plain_torch.h"
@@ -123,12 +124,23 @@ void check_threads(int threads) {
 
 // ---- the file
 
-void check_is_conservative(const ModelInfo& info, const Options& options, const std::string& name) {
-  if (info.conservative) return;
-  if (!options.allow_nonconservative) {
+void check_forces(const ModelInfo& info, const Options& options, const std::string& name) {
+  if (info.direct_forces && !options.allow_direct_forces) {
+    throw Error("the forces of " + name + " are direct, no gradient of any energy: no dynamics with them conserves one; where an engine takes such forces, say `direct_forces yes`");
+  }
+  if (!info.direct_forces && !info.conservative && !options.allow_nonconservative) {
     throw Error("the forces of " + name + " are not the gradient of its energy, which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that");
   }
-  throw Error("the forces of " + name + " are not the gradient of its energy; this version of spinconv runs only models whose are");
+}
+
+/// What the equations of its kind can do is asked of them; what the file wants of them must be there.
+void prepare(Stages& stages, ModelInfo& info) {
+  info.has_stages = stages.equations.has("moments") && !info.direct_forces;
+  if (info.direct_forces && !stages.equations.has("forces")) throw Error("`forces` must be gradient, models of kind `" + info.kind + "` have no direct ones");
+  if (!info.has_stages) return try_at_once(stages, info.elements.front(), info.direct_forces);
+  if (info.n_blocks == 0) throw Error("`model.n_blocks` is missing");
+  stages.n_blocks = info.n_blocks;
+  measure(stages, info.elements.front());
 }
 
 Equations make_equations(const Container& container, const std::string& name, const Stages& stages) {
@@ -167,11 +179,14 @@ struct Model::Implementation {
       info = container.metadata.info;
       info.metadata = container.text;
       info.weights_sha256 = container.weights_sha256();
-      check_is_conservative(info, options, name);
+      check_forces(info, options, name);
       if (options.dtype.empty()) stages.dtype = parse_dtype(info.dtype);
       stages.equations = make_equations(container, name, stages);
-      stages.n_blocks = info.n_blocks;
-      measure(stages, info.elements.front());
+      try {
+        prepare(stages, info);
+      } catch (const Error& error) {
+        throw Error(name + " is damaged: " + error.what());
+      }
     });
     info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
     info.device = stages.device.str();
@@ -240,7 +255,12 @@ void Model::evaluate(const Graph& graph, const Request& request, Result& result)
   try {
     in_words("the model failed on " + size_of(graph, request), [&] {
       implementation_->check_elements(graph);
-      evaluate_by_stages(implementation_->stages, graph, request, result);
+      const auto& info = implementation_->info;
+      if (info.has_stages) {
+        evaluate_by_stages(implementation_->stages, graph, request, result);
+      } else {
+        evaluate_at_once(implementation_->stages, graph, request, info.direct_forces, result);
+      }
     });
   } catch (const OutOfMemory& error) {
     throw Error(std::string(error.what()) + "; evaluate fewer edges at once with `chunk`");

@@ -1,5 +1,6 @@
 """Harmonic SpinConv: the kind of model whose sphere is one of spherical harmonics."""
 
-from spinconv.potential.harmonic.model import HarmonicSpinConv, count_parameters
+import lazy_loader
 
-__all__ = ["HarmonicSpinConv", "count_parameters"]
+# What __init__.pyi lists is imported when it is first used: the config of a kind must be had without torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,24 +9,11 @@ import torch
 from ase.data import covalent_radii
 from torch import nn
 
-from spinconv.potential.config import ModelConfig
 from spinconv.potential.spherical_harmonics import Exponents, evaluate_monomials, harmonics_matrix, monomials, n_harmonics
 
 COULOMB = 14.3996454784936  # e^2 / (4 pi eps0) in eV Å, CODATA 2018
 SCREENING = ((0.18175, 3.1998), (0.50986, 0.94229), (0.28022, 0.4029), (0.02817, 0.20162))  # c_k and b_k
 SCREENING_LENGTH = 0.4685  # Å, of unit charges
-
-
-def model_constants(config: ModelConfig, reference_energies: Sequence[float]) -> dict[str, torch.Tensor]:
-    """All constants by the names that the equations give them."""
-    element = torch.full((119,), -1, dtype=torch.int64)
-    element[list(config.elements)] = torch.arange(len(config.elements))
-    return {
-        "constants.element": element,
-        "constants.reference_energies": torch.tensor(list(reference_energies), dtype=torch.float64),
-        "constants.pairs": pair_constants(config.elements, config.cutoff, config.wall),
-        **spin_constants(config.lmax),
-    }
 
 
 def pair_constants(elements: Sequence[int], cutoff: float, wall: float) -> torch.Tensor:

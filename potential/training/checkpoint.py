@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from spinconv.potential.config import ModelConfig
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.config import KindConfig
+from spinconv.potential.kinds import is_conservative, kind_named, kind_of, model_from
+from spinconv.potential.model import PotentialModel
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.sealed import open_sealed, read_bounded, seal
 from spinconv.potential.training.checkpoint_checks import check_content, check_members
@@ -26,19 +27,19 @@ MOST_BYTES = 2 * 1024**3
 class Checkpoint(NamedTuple):
     """A trained model and what is known of its training."""
 
-    model: HarmonicSpinConv
+    model: PotentialModel
     metadata: dict[str, Any]
-    """"config" (fields of ModelConfig), "dtype", "coverage" (`Coverage.to_dict`; None in a checkpoint of before it was kept),
-    "training" (data, errors, epoch, ...)."""
+    """"kind", "config" (fields of its config), "conservative", "dtype", "coverage" (`Coverage.to_dict`; None in a checkpoint of before it
+    was kept), "training" (data, errors, epoch, ...)."""
 
 
 def model_state(
-    model: HarmonicSpinConv, config: ModelConfig, weights: Mapping[str, torch.Tensor], coverage: Mapping[str, Any] | None = None
+    model: PotentialModel, config: KindConfig, weights: Mapping[str, torch.Tensor], coverage: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """All that makes the model again, architecture, constants of the training set, weights, and what it has seen (`Coverage.to_dict`)."""
     return {
         "format": FORMAT,
-        "kind": "harmonic",
+        "kind": kind_of(config).name,
         "config": config.to_dict(),
         "reference_energies": list(model.reference_energies),
         "scale": model.scale,
@@ -59,7 +60,9 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     except ValueError as error:
         raise ValueError(f"`{path}` is damaged: {error}") from error
     metadata = {
+        "kind": state["kind"],
         "config": state["config"],
+        "conservative": is_conservative(model.config),
         "dtype": str(next(model.parameters()).dtype).removeprefix("torch."),
         "coverage": state.get("coverage"),
         "training": state["training"],
@@ -67,10 +70,10 @@ def load_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     return Checkpoint(model.eval(), metadata)
 
 
-def model_of(state: Mapping[str, Any]) -> HarmonicSpinConv:
+def model_of(state: Mapping[str, Any]) -> PotentialModel:
     """The inverse of `model_state`; ValueError where config, constants and weights do not fit each other."""
-    config, weights = ModelConfig.from_dict(state["config"]), state["weights"]
-    model = HarmonicSpinConv(config, state["reference_energies"], state["scale"], state["average_neighbors"])
+    kind, weights = kind_named(state["kind"]), state["weights"]
+    model = model_from(kind, state["config"], state["reference_energies"], state["scale"], state["average_neighbors"])
     model.to(torch.float64).to(next(iter(weights.values())).dtype)
     try:
         model.load_state_dict(weights)

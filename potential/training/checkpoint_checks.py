@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
 from spinconv.potential.coverage import Coverage
+from spinconv.potential.kinds import Kind, kind_named
 
-KINDS = ("harmonic",)
 PRECISIONS = (torch.float32, torch.float64)
 SECTIONS: dict[str, type] = {
     "config": dict,
@@ -41,21 +41,20 @@ def check_content(content: Any) -> None:
     check_sections(content, SECTIONS, "")
     said = {name: kind for name, kind in OF_TRAINING.items() if name in content["training"]}
     check_sections(content["training"], said, "training.")
-    if content.get("kind") not in KINDS:
-        raise ValueError(f"holds a model of kind {content.get('kind')!r}, this spinconv knows {', '.join(KINDS)}")
+    kind = kind_named(content.get("kind"))
     constants = [*content["reference_energies"], content["scale"], content["average_neighbors"]]
     if not all(isinstance(value, float) and math.isfinite(value) for value in constants) or content["average_neighbors"] <= 0:
         raise ValueError("is damaged: its `reference_energies`, `scale` and `average_neighbors` must be finite numbers")
     check_weights(content["weights"])
-    check_sizes(config_of(content["config"]), content["weights"])
+    check_sizes(config_of(kind, content["config"]), content["weights"])
     if content.get("coverage") is not None:
         check_coverage(content["coverage"], content["config"])
 
 
-def config_of(values: dict[str, Any]) -> ModelConfig:
+def config_of(kind: Kind, values: dict[str, Any]) -> KindConfig:
     """The architecture; ValueError where it can be none."""
     try:
-        return ModelConfig.from_dict(values)
+        return kind.config_class.from_dict(values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"is damaged: {error}") from error
 
@@ -80,13 +79,11 @@ def check_weights(weights: Mapping[Any, Any]) -> None:
         raise ValueError("is damaged: its `weights` share their numbers")
 
 
-def check_sizes(config: ModelConfig, weights: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError for a config of more learned numbers than there are: a block has `channels`^2 at least."""
-    least, there = config.n_blocks * config.channels**2, sum(weight.numel() for weight in weights.values())
+def check_sizes(config: KindConfig, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raises ValueError for a config of more learned numbers than there are, before a model of any size is made."""
+    least, there = config.least_weights(), sum(weight.numel() for weight in weights.values())
     if least > there:
-        raise ValueError(
-            f"is damaged: its `channels` {config.channels} and `n_blocks` {config.n_blocks} need at least {least} weights, it has {there}"
-        )
+        raise ValueError(f"is damaged: a model of its `config` has at least {least} weights, it has {there}")
 
 
 def check_coverage(coverage: Any, config: Mapping[str, Any]) -> None:

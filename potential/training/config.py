@@ -16,10 +16,12 @@ import yaml
 from ase.data import atomic_numbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
+from spinconv.potential.kinds import DEFAULT, KINDS, Kind
 from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config_errors import sentence
 from spinconv.potential.training.config_rows import default_words, keys_of
+from spinconv.potential.words import shown
 
 
 class ConfigError(ValueError):
@@ -243,7 +245,7 @@ class Pretrain(Section):
 
 class Config(Section):
     data: Data = Field(description="Where the reference frames are.")
-    model: dict[str, Any] = Field(default_factory=dict, description="The fields of ModelConfig; `elements` defaults to those in the data.")
+    model: dict[str, Any] = Field(default_factory=dict, description="The kind of model, `sphere`, and the fields of its config.")
     reference_energies: ReferenceEnergies = Field(
         ReferenceEnergies(least_squares=True),
         description="Energy of each element alone: a file of isolated atoms, a mapping, or least_squares.",
@@ -379,20 +381,42 @@ def check_config(settings: dict[str, Any], name: str) -> Config:
     """The settings of a mapping; `name` stands for the file in errors."""
     try:
         config = Config.model_validate(settings)
-        model_settings().model_validate(config.model, context="model")
+        of_model = model_settings(kind_of_section(config.model, name))
+        of_model.model_validate(config.model, context="model")
     except ValidationError as error:
-        section, above = (model_settings(), ["model"]) if error.title == "model" else (Config, [])
+        section, above = (of_model, ["model"]) if error.title == "model" else (Config, [])
         known = [*Config.model_fields, *(row[0] for row in config_keys())]
         sentences = [sentence(complaint, section, above, known) for complaint in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(f"{name}: {words}" for words in sentences))) from None
     return config
 
 
-def model_settings() -> type[BaseModel]:
-    """The checks of the section `model`: ModelConfig's fields and types, none of them required."""
-    types = typing.get_type_hints(ModelConfig)
-    fields: dict[str, Any] = {f.name: (loose(types[f.name]) | None, None) for f in dataclasses.fields(ModelConfig) if f.name != "elements"}
-    return create_model("model", __base__=Section, elements=(list[str] | None, None), **fields)
+def kind_of_section(model: dict[str, Any], name: str) -> Kind:
+    """The kind of model that the section `model` chooses."""
+    sphere = model.get("sphere") or DEFAULT
+    if not isinstance(sphere, str) or sphere not in KINDS:
+        raise ConfigError(f"{name}: `model.sphere` must be one of {', '.join(KINDS)}, the kinds of models, got {shown(sphere)}")
+    return KINDS[sphere]
+
+
+class ModelSection(Section):
+    """The section `model`, to which a kind adds its fields."""
+
+    removed: typing.ClassVar[dict[str, str]] = {}
+    """Fields of earlier versions, and what became of them."""
+
+    sphere: str | None = None
+    elements: list[str] | None = None
+
+
+def model_settings(kind: Kind) -> type[BaseModel]:
+    """The checks of the section `model`: the fields of a kind's config and their types, none of them required."""
+    its = kind.config_class
+    types = typing.get_type_hints(its)
+    fields: dict[str, Any] = {f.name: (loose(types[f.name]) | None, None) for f in dataclasses.fields(its) if f.name != "elements"}
+    section = create_model("model", __base__=ModelSection, **fields)
+    section.removed = its.REMOVED
+    return section
 
 
 def loose(kind: Any) -> Any:
@@ -400,10 +424,12 @@ def loose(kind: Any) -> Any:
     return list[typing.get_args(kind)[0]] if typing.get_origin(kind) is tuple else kind  # type: ignore[misc]
 
 
-def model_config(config: Config, elements: typing.Sequence[int], name: str) -> ModelConfig:
-    """ModelConfig of the section `model`; its elements are those of the data unless the section lists them."""
+def model_config(config: Config, elements: typing.Sequence[int], name: str) -> KindConfig:
+    """What the section `model` says of its kind of model; its elements are those of the data unless the section lists them."""
     fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in config.model.items() if value is not None
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in config.model.items()
+        if value is not None and key != "sphere"
     }
     symbols = fields.pop("elements", None)
     if symbols is not None:
@@ -411,7 +437,7 @@ def model_config(config: Config, elements: typing.Sequence[int], name: str) -> M
             raise ConfigError(f"{name}: `model.elements` must be chemical symbols, got {unknown[0]!r}")
         elements = sorted({atomic_numbers[symbol] for symbol in symbols})
     try:
-        return ModelConfig(elements=tuple(elements), **fields)
+        return kind_of_section(config.model, name).config_class(elements=tuple(elements), **fields)
     except ValueError as error:
         raise ConfigError(f"{name}: section `model`: {error}") from None
 

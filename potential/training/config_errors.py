@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from spinconv.potential.config import REMOVED
 from spinconv.potential.training.config_rows import field_at
 from spinconv.potential.words import shown
 
@@ -38,8 +37,9 @@ def sentence(error: Any, section: type[BaseModel], above: list[str], known: Sequ
     if kind == "missing":
         its_section, name = field_at(section, where)
         return f"`{key}` is missing: {its_section.model_fields[name].description}"
-    if kind == "extra_forbidden" and above + where[:-1] == ["model"] and where[-1] in REMOVED:
-        return f"`{key}` {REMOVED[where[-1]]}"
+    removed: dict[str, str] = getattr(section, "removed", {})
+    if kind == "extra_forbidden" and len(where) == 1 and where[0] in removed:
+        return f"`{key}` {removed[where[0]]}"
     if kind == "extra_forbidden":
         return f"`{key}` is not a known key; {suggestion(key, list(field_at(section, where)[0].model_fields), known)}"
     if kind in WANTED:

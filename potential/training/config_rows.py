@@ -6,16 +6,18 @@ import ast
 import dataclasses
 import inspect
 import itertools
+import textwrap
 import typing
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
+from spinconv.potential.kinds import DEFAULT, KINDS
 
 
 def keys_of(config: type[BaseModel]) -> list[tuple[str, str, str, str]]:
-    """The rows of a config's keys; those of its section `model` are ModelConfig's."""
+    """The rows of a config's keys; those of its section `model` are of the kinds of models."""
     rows = []
     for name, field in config.model_fields.items():
         if name == "model":
@@ -29,15 +31,30 @@ def keys_of(config: type[BaseModel]) -> list[tuple[str, str, str, str]]:
 
 
 def model_keys() -> list[tuple[str, str, str, str]]:
-    """The rows of the section `model`, with the sentences that stand below ModelConfig's fields."""
-    types, sentences = typing.get_type_hints(ModelConfig), {}
-    body = ast.parse(inspect.getsource(ModelConfig)).body[0].body  # type: ignore[attr-defined]
-    for field, text in itertools.pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            sentences[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr]
-    rows = [("model.elements", "list of symbols", "those in the data", "Chemical elements that the model knows.")]
-    fields = [f for f in dataclasses.fields(ModelConfig) if f.name != "elements"]
-    return rows + [(f"model.{f.name}", words(types[f.name]), default_words(f.default), sentences[f.name]) for f in fields]
+    """The rows of the section `model`: which kind, and the fields of every kind's config, those that are alike once."""
+    choice = ("model.sphere", words(Literal[tuple(KINDS)]), DEFAULT, "The kind of model; what is of one kind alone begins with its name.")
+    elements = ("model.elements", "list of symbols", "those in the data", "Chemical elements that the model knows.")
+    kinds_of: dict[tuple[str, str, str, str], list[str]] = {}
+    for kind in KINDS.values():
+        for found in field_rows(kind.config_class):
+            kinds_of.setdefault(found, []).append(kind.name)
+    shared = {key for (key, *_), kinds in kinds_of.items() if key == "model.cutoff" and len(kinds) == len(KINDS)}
+    return [choice, elements] + [
+        (key, kind, default, sentence if key in shared else f"{', '.join(kinds)}: {sentence}")
+        for (key, kind, default, sentence), kinds in kinds_of.items()
+    ]
+
+
+def field_rows(config: type[KindConfig]) -> list[tuple[str, str, str, str]]:
+    """The rows of a kind's fields other than `elements`, with the sentences that stand below them in its class or those it is based on."""
+    types, sentences = typing.get_type_hints(config), {}
+    for base in reversed(config.__mro__[:-1]):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for field, text in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                sentences[field.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr]
+    fields = [f for f in dataclasses.fields(config) if f.name != "elements"]
+    return [(f"model.{f.name}", words(types[f.name]), default_words(f.default), sentences[f.name]) for f in fields]
 
 
 def row(key: str, field: Any) -> tuple[str, str, str, str]:
@@ -68,7 +85,9 @@ def default_words(value: Any) -> str:
 
 def words(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
-        return " \\| ".join(typing.get_args(kind))
+        return " \\| ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return "list"
     return {int: "whole number", float: "number", str: "text", bool: "true or false"}.get(kind, "mapping")
 
 

@@ -50,8 +50,13 @@ def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
     )
 
 
-def stresses_of(virials: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Stresses (eV/Å³, [n_systems, 3, 3]) of the virials that a model predicts for a batch: along the periodic directions alone."""
+def stresses_of(virials: torch.Tensor | None, batch: Batch) -> torch.Tensor | None:
+    """Stresses (eV/Å³, [n_systems, 3, 3]) of the virials that a model predicts for a batch: along the periodic directions alone.
+
+    None where it predicts none, as a model with direct forces.
+    """
+    if virials is None:
+        return None
     return -(batch.periodic @ virials @ batch.periodic) / batch.volumes[:, None, None]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 from ase.data import chemical_symbols
 
+from spinconv.potential.kinds import DEFAULT, KINDS
 from spinconv.potential.training.doubts import doubts, undetermined_references
 from spinconv.potential.training.frames import DataError
 from spinconv.potential.training.statistics import force_rms
@@ -166,6 +167,7 @@ def reference_lines(survey: Survey, path: str, fitted: bool) -> list[str]:
 def model_lines(survey: Survey) -> list[str]:
     return [
         "model:",
+        line(1, "sphere", DEFAULT, f"the kind of model, of {', '.join(KINDS)}"),
         line(1, "cutoff", survey.cutoff, f"Å; {survey.neighbors:.0f} neighbours an atom. Time grows with them"),
         line(1, "n_blocks", 2, f"an atom sees {2 * survey.cutoff:g} Å far"),
         line(1, "lmax", 3, "resolution of angles; 4 is finer and slower"),

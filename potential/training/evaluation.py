@@ -28,7 +28,7 @@ class Prediction(NamedTuple):
 
     energy: float  # eV
     forces: np.ndarray  # (n_atoms, 3), eV/Å
-    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is none (potential/stress.py)
+    stress: np.ndarray | None  # (3, 3), eV/Å³, ASE's sign; None where there is none (potential/stress.py, direct forces)
 
 
 class EvaluationResult(NamedTuple):
@@ -80,11 +80,12 @@ def evaluate_frames(
     for piece in pieces(frames, architecture["cutoff"], dtype, most_frames):
         batch = on_device(piece, device)
         evaluation = energy_and_forces(model, batch.graph)
-        stresses = stresses_of(evaluation.virials.detach(), batch).double().cpu().numpy()  # (n_systems, 3, 3)
+        stresses = stresses_of(evaluation.virials, batch)  # (n_systems, 3, 3)
         forces = evaluation.forces.detach().double().cpu().numpy()  # (n_atoms, 3)
         energies, ends = evaluation.energies.detach().tolist(), batch.n_atoms.long().cumsum(0).tolist()
         for k, energy in enumerate(energies):
-            stress = stresses[k] if has_stress(frames[len(predictions)].atoms) else None
+            stressed = stresses is not None and has_stress(frames[len(predictions)].atoms)
+            stress = stresses[k].detach().double().cpu().numpy() if stressed else None
             predictions.append(Prediction(energy, forces[ends[k - 1] if k else 0 : ends[k]], stress))
         done(len(predictions))
     return EvaluationResult(figures(pairs(frames, predictions)), frames, predictions)

@@ -20,7 +20,8 @@ def loss(evaluation: Evaluation, batch: Batch, settings: Loss) -> torch.Tensor:
     if settings.forces_weight > 0:
         total = total + settings.forces_weight * mean_penalty(evaluation.forces - batch.forces, batch.forces, settings)
     if settings.stress_weight > 0:
-        stress = stresses_of(evaluation.virials, batch)  # (n_systems, 3, 3)
+        stress = stresses_of(evaluation.virials, batch)  # (n_systems, 3, 3); the trainer refuses models without
+        assert stress is not None
         total = total + settings.stress_weight * mean_penalty(stress - batch.stresses, batch.stresses, settings)
     return total
 

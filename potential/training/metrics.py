@@ -53,8 +53,9 @@ class Errors:
         self._add(1, energy / batch.n_atoms, batch.energies)
         forces = evaluation.forces.detach() - batch.forces  # (n_atoms, 3)
         self._add(2, forces, batch.forces)
-        stress = stresses_of(evaluation.virials.detach(), batch) - batch.stresses  # (n_systems, 3, 3)
-        self._add(3, stress, batch.stresses)
+        stresses = stresses_of(evaluation.virials, batch)  # (n_systems, 3, 3)
+        if stresses is not None:
+            self._add(3, stresses.detach() - batch.stresses, batch.stresses)
         for row, element in enumerate(self.elements, start=4):
             its = batch.graph.numbers == element
             self._add(row, forces[its], batch.forces[its])

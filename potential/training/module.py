@@ -8,9 +8,9 @@ from typing import Any
 import lightning
 import torch
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
 from spinconv.potential.gradients import energy_and_forces
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.model import PotentialModel
 from spinconv.potential.training.average import WeightAverage
 from spinconv.potential.training.checkpoint import KEY, model_state
 from spinconv.potential.training.clock import Clock
@@ -35,8 +35,8 @@ class Training(lightning.LightningModule):
 
     def __init__(
         self,
-        model: HarmonicSpinConv,
-        architecture: ModelConfig,
+        model: PotentialModel,
+        architecture: KindConfig,
         config: Config,
         steps: int,
         clock: Clock,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ase.data import atomic_numbers
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
 from spinconv.potential.training.checkpoint import Checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.evaluation import evaluate_frames
@@ -21,7 +21,7 @@ def kept(config: Config) -> bool:
     return config.start_from is not None and "reference_energies" not in config.model_fields_set
 
 
-def energies_alone(config: Config, source: Source, architecture: ModelConfig) -> dict[int, float]:
+def energies_alone(config: Config, source: Source, architecture: KindConfig) -> dict[int, float]:
     """Energies (eV) of isolated atoms that the config gives, none if it gives none."""
     r, elements = config.reference_energies, architecture.elements
     if r.values is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ase.data import chemical_symbols
 from rich.console import Console
 
-from spinconv.potential.harmonic import HarmonicSpinConv, count_parameters
+from spinconv.potential.model import PotentialModel, count_parameters
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import keep_test_errors, load_checkpoint
 from spinconv.potential.training.clock import duration
@@ -20,7 +20,7 @@ from spinconv.potential.training.splits import Source, Splits
 from spinconv.potential.training.statistics import Statistics, force_rms, has_forces
 
 
-def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Splits) -> str:
+def headline(source: Source, config: Config, model: PotentialModel, splits: Splits) -> str:
     """What a picture of this training has above it."""
     return (
         f"{Path(source.name).stem} ({' '.join(symbols(model))}), {len(splits.train):,} + {len(splits.validation):,} frames, "
@@ -28,14 +28,12 @@ def headline(source: Source, config: Config, model: HarmonicSpinConv, splits: Sp
     )
 
 
-def symbols(model: HarmonicSpinConv) -> list[str]:
+def symbols(model: PotentialModel) -> list[str]:
     """Chemical symbols of the model's elements, in its order."""
     return [chemical_symbols[z] for z in model.config.elements]
 
 
-def say_plan(
-    console: Console, config: Config, model: HarmonicSpinConv, numbers: Statistics, splits: Splits, steps: int, epochs: int
-) -> None:
+def say_plan(console: Console, config: Config, model: PotentialModel, numbers: Statistics, splits: Splits, steps: int, epochs: int) -> None:
     """What is going to happen, before it does."""
     references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(symbols(model), numbers.reference_energies, strict=True))
     length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"

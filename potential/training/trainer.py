@@ -19,10 +19,11 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from rich.console import Console
 from torch.utils.data import DataLoader
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential.config import KindConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential.kinds import has_direct_forces, kind_of, make_model
 from spinconv.potential.memory import keep_freed_memory
+from spinconv.potential.model import PotentialModel
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.callbacks import BestAndLast, Display, HistoryLog
 from spinconv.potential.training.checkpoint import load_checkpoint
@@ -170,15 +171,18 @@ def check_devices(config: Config, name: str) -> None:
         )
 
 
-def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig, GraphDataset, Statistics, Coverage]:
+def prepare(config: Config, source: Source, splits: Splits) -> tuple[KindConfig, GraphDataset, Statistics, Coverage]:
     """Architecture, training graphs, statistics and coverage, all from the training frames (or from the checkpoint of `start_from`)."""
     start = None if config.start_from is None else load_checkpoint(source.folder / Path(config.start_from).expanduser())
     elements = start.metadata["config"]["elements"] if start else elements_of(splits.train)
     architecture = model_config(config, elements, source.name)
-    if start and architecture.to_dict() != start.metadata["config"]:
-        ours, theirs = architecture.to_dict(), start.metadata["config"]
-        key = next(key for key in ours if ours[key] != theirs[key])
-        raise ConfigError(f"{source.name}: `model.{key}` must be that of `start_from`, {theirs[key]}, got {ours[key]}")
+    if start:
+        check_same_architecture(architecture, start.model.config, source.name)
+    if config.loss.stress_weight > 0 and has_direct_forces(architecture):
+        raise ConfigError(
+            f"{source.name}: `loss.stress_weight` must be 0 where a model says its forces itself, and has no stress, "
+            f"got {config.loss.stress_weight:g}"
+        )
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)
@@ -198,6 +202,15 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[ModelConfig
     return architecture, graphs, numbers, seen(graphs, architecture.elements, before)
 
 
+def check_same_architecture(ours: KindConfig, theirs: KindConfig, name: str) -> None:
+    """Raises ConfigError where a model is not to be made of what that of `start_from` is made of."""
+    sides = [{"sphere": kind_of(config).name, **config.to_dict()} for config in (ours, theirs)]
+    for key in sides[0]:
+        wanted, got = (side.get(key) for side in reversed(sides))
+        if wanted != got:
+            raise ConfigError(f"{name}: `model.{key}` must be that of `start_from`, {wanted}, got {got}")
+
+
 def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] | None) -> Coverage:
     """The coverage of the training frames, and of those that the model of `start_from` was trained on, if it tells."""
     coverage = coverage_of((batch.graph for batch in graphs.graphs), elements)
@@ -206,12 +219,12 @@ def seen(graphs: GraphDataset, elements: Sequence[int], before: dict[str, Any] |
     return coverage
 
 
-def build_model(config: Config, architecture: ModelConfig, numbers: Statistics, coverage: Coverage, source: Source) -> HarmonicSpinConv:
+def build_model(config: Config, architecture: KindConfig, numbers: Statistics, coverage: Coverage, source: Source) -> PotentialModel:
     torch.manual_seed(config.seed)
-    model = HarmonicSpinConv(architecture, *numbers).to(DTYPES[config.dtype])
+    model = make_model(architecture, *numbers).to(DTYPES[config.dtype])
     if config.start_from is not None:
         model.load_state_dict(load_checkpoint(source.folder / Path(config.start_from).expanduser()).model.state_dict())
-    model.hold(coverage.shortest)
+    kind_of(architecture).hold(model, coverage)
     return model
 
 

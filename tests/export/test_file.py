@@ -92,7 +92,7 @@ def with_other_constants(path: Path, target: Path) -> Path:
         (lambda path, target: target.write_text("x") and target, "must be a model file written by `spinconv export`"),
         (lambda path, target: target.write_bytes(other_torchscript()) and target, "is a TorchScript file without spinconv.json"),
         (lambda path, target: target.write_bytes(of_format_1()) and target, "was written for format 1 by spinconv 0.1; export it again"),
-        (lambda path, target: repacked(path, target, kind="grid"), "holds a model of kind 'grid', this spinconv knows harmonic"),
+        (lambda path, target: repacked(path, target, kind="cube"), "holds a model of kind 'cube', this spinconv knows harmonic"),
         (of_another_shape, "is damaged: its weights are not those of its `model`: size mismatch for energy.last.bias"),
         (with_other_constants, "is damaged: its `constants.pairs` are not those of its `model`"),
     ],

@@ -124,8 +124,8 @@ FILES = {
         "was saved again by torch and has lost its seal; use the file that `spinconv export` wrote",
     ),
     "another kind": (
-        lambda model, path: repacked(model, path, kind="grid"),
-        "holds a model of kind `grid`, this spinconv runs `harmonic`",
+        lambda model, path: repacked(model, path, kind="cube"),
+        "holds a model of kind `cube`, this spinconv runs `harmonic`",
     ),
     "damaged": (flipped, "is damaged: its bytes do not have the hash that is written in it"),
     "cut": (cut, "is damaged: it is cut short"),

@@ -20,11 +20,13 @@ class Error : public std::runtime_error {
 /// What a model file says of itself, and where it will be evaluated.
 struct ModelInfo {
   int64_t format_version = 0;
-  std::string kind;                // "harmonic"
+  std::string kind;                // "harmonic", ...: a folder of equations in potential/
   double cutoff = 0.0;             // Å
   std::vector<int64_t> elements;   // atomic numbers the model knows
   bool conservative = false;       // forces are the gradient of the energy
-  int64_t n_blocks = 0;
+  bool direct_forces = false;      // the model says forces itself: no gradient, no virial
+  bool has_stages = false;         // can be evaluated on several processes
+  int64_t n_blocks = 0;            // 0: the file does not say
   int64_t n_moments = 0;           // numbers per atom in an exchange between processes, at most
   std::string dtype;               // what it computes in: "float32" or "float64"
   std::string device;              // where: "cpu" or "cuda:<index>"
@@ -41,6 +43,7 @@ struct Options {
   int threads = 0;                 // of torch within an evaluation; 0: as many as torch has
   int process_on_node = 0;         // with "cuda" and "auto", process p takes device p modulo the number of devices
   bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy
+  bool allow_direct_forces = false;     // accept one that says forces itself, by whoever adds up Result::atom_forces
 };
 
 /// Neighbours within the cutoff as the model sees them; borrowed arrays, in the engine's order.
@@ -85,7 +88,8 @@ struct Request {
 struct Result {
   double energy = 0.0;                  // eV, of the n_atoms of this process, summed in double
   std::vector<double> atom_energies;    // eV, [n_atoms]
-  std::vector<double> edge_gradients;   // dE/dvectors in eV/Å, [n_edges][3]; empty when not asked for
+  std::vector<double> edge_gradients;   // dE/dvectors in eV/Å, [n_edges][3]; empty when not asked for, or of a model with direct forces
+  std::vector<double> atom_forces;      // eV/Å, [n_atoms][3], when gradients are asked for of a model with direct forces; else empty
   /// Q[a][b] = sum over atoms i of (x_i - x_target)[a] dE_i/dvectors[b] in eV, [n_edges][3][3]; empty when not asked for. From it
   /// sum over i of (x_i - x_j)[a] dE_i/dx_j[b] = sum over edges from j of (Q - outer(vector, g)) - sum over edges into j of Q,
   /// the part of atom j in the virial that gives the heat flux.

@@ -118,7 +118,7 @@ def test_whatever_byte_is_changed_or_cut_the_file_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        (config(channels=1024, n_blocks=16), "its `channels` 1024 and `n_blocks` 16 need at least 16777216 weights"),
+        (config(channels=1024, n_blocks=16), "a model of its `config` has at least 16777216 weights, it has "),
         (config(cutoff=-1.0), "`cutoff` must be positive"),
         (config(elements=[8, 400]), "`elements` must be atomic numbers from 1 to 118"),
         (config(lmax=2), "its weights are not those of its `config`"),
@@ -129,7 +129,7 @@ def test_whatever_byte_is_changed_or_cut_the_file_is_refused(tmp_path):
         ({"training": {"data": 1}}, "its section `training.data` is missing or of another type"),
         ({"scale": float("nan")}, "must be finite numbers"),
         ({"reference_energies": ["a", "b"]}, "must be finite numbers"),
-        ({"kind": "grid"}, "holds a model of kind 'grid', this spinconv knows harmonic"),
+        ({"kind": "cube"}, "holds a model of kind 'cube', this spinconv knows harmonic"),
         ({"weights": {}}, "its `weights` must all be float32 or all float64"),
         ({"weights": {"a": 1.0}}, "its `weights` must be tensors by name"),
         ({"weights": {"a": torch.zeros(1).expand(10**12)}}, "its `weights` must be tensors by name"),

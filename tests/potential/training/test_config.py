@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spinconv.potential.config import ModelConfig
+from spinconv.potential import ModelConfig
 from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config import ConfigError, config_keys, model_config, read_config
 

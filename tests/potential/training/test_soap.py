@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from spinconv.potential.config import ModelConfig
-from spinconv.potential.harmonic import HarmonicSpinConv
+from spinconv.potential import HarmonicSpinConv, ModelConfig
 from spinconv.potential.training.optimizer import parameter_groups
 from spinconv.potential.training.soap import SOAP, as_matrices, is_matrix
 

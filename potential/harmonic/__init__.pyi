@@ -1,0 +1,2 @@
+from .config import ModelConfig as ModelConfig
+from .model import HarmonicSpinConv as HarmonicSpinConv

@@ -1,0 +1,117 @@
+"""The kinds of models: one table, by the name that configs, checkpoints and model files have for a kind.
+
+A kind is a folder potential/NAME with `config.py` (a frozen dataclass on `KindConfig`), `model.py` (a `PotentialModel`) and
+`equations.py`, and a row below; its equations in the C++ readers are a line in export/CMakeLists.txt. Whatever differs between kinds
+is asked of the row. Nothing of a kind is imported before it is used: `spinconv --help` must not wait for torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from spinconv.potential.config import KindConfig
+    from spinconv.potential.coverage import Coverage
+    from spinconv.potential.model import PotentialModel
+
+
+def nothing(model: Any, coverage: Coverage) -> None:
+    """Of what was seen in training, a model need not know."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A row: what a kind is called, where it is, and what may be expected of it."""
+
+    name: str
+    """In configs (`sphere`), checkpoints and model files (`kind`)."""
+    config_name: str
+    """The class of its configs, in config.py."""
+    model_name: str
+    """The class of its models, in model.py."""
+    package: str
+    """Where its modules are."""
+    has_stages: bool = False
+    """Whether its equations are cut into the stages that several processes compute together."""
+    conservative: Callable[[Any], bool] = lambda config: True
+    """Whether a model of a config has the gradient of its energy as forces."""
+    direct_forces: Callable[[Any], bool] = lambda config: False
+    """Whether it says its forces itself, by `forces`; such a model is not conservative."""
+    hold: Callable[[Any, Coverage], None] = nothing
+    """Tells a new model what was seen in training."""
+
+    @property
+    def config_class(self) -> type[KindConfig]:
+        """Made of `elements`, `cutoff` and its own fields."""
+        return getattr(self._module("config"), self.config_name)  # type: ignore[no-any-return]
+
+    @property
+    def model_class(self) -> Callable[..., PotentialModel]:
+        """Makes a model of (config, reference_energies, scale, average_neighbors)."""
+        return getattr(self._module("model"), self.model_name)  # type: ignore[no-any-return]
+
+    @property
+    def equations(self) -> ModuleType:
+        """Functions of tensors, of which TorchScript and the C++ readers compile the same text."""
+        return self._module("equations")
+
+    def _module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{self.package}.{name}")
+
+
+KINDS: dict[str, Kind] = {
+    "harmonic": Kind(
+        "harmonic",
+        "ModelConfig",
+        "HarmonicSpinConv",
+        "spinconv.potential.harmonic",
+        has_stages=True,
+        hold=lambda model, coverage: model.hold(coverage.shortest),
+    ),
+}
+DEFAULT = "harmonic"
+
+
+def kind_named(name: Any) -> Kind:
+    """The kind of a name; ValueError, "holds a model of kind ...", which wants the name of the file before it, for an unknown one."""
+    if not isinstance(name, str) or name not in KINDS:
+        raise ValueError(f"holds a model of kind {name!r}, this spinconv knows {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def kind_of(config: KindConfig) -> Kind:
+    """The kind that a config is of."""
+    return next(kind for kind in KINDS.values() if type(config) is kind.config_class)
+
+
+def is_conservative(config: KindConfig) -> bool:
+    """Whether a model of this config has the gradient of its energy as forces."""
+    kind = kind_of(config)
+    return kind.conservative(config) and not kind.direct_forces(config)
+
+
+def has_direct_forces(config: KindConfig) -> bool:
+    """Whether a model of this config says its forces itself."""
+    return kind_of(config).direct_forces(config)
+
+
+def forces_word(config: KindConfig) -> str:
+    """What a model file says of the forces of a model of this config."""
+    return "direct" if has_direct_forces(config) else "gradient"
+
+
+def make_model(config: KindConfig, reference_energies: list[float], scale: float, average_neighbors: float) -> PotentialModel:
+    """A new model of the config's kind."""
+    return kind_of(config).model_class(config, reference_energies, scale, average_neighbors)
+
+
+def model_from(
+    kind: Kind, values: Mapping[str, Any], reference_energies: list[float], scale: float, average_neighbors: float
+) -> PotentialModel:
+    """A model of what a file says of it; ValueError where it can be none."""
+    return make_model(kind.config_class.from_dict(dict(values)), reference_energies, scale, average_neighbors)
