@@ -17,7 +17,7 @@ from ase.data import atomic_numbers
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from spinconv.potential.config import KindConfig
-from spinconv.potential.kinds import DEFAULT, KINDS, Kind
+from spinconv.potential.kinds import DEFAULT, KINDS, Kind, has_direct_forces
 from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config_errors import sentence
 from spinconv.potential.training.config_rows import default_words, keys_of
@@ -437,9 +437,14 @@ def model_config(config: Config, elements: typing.Sequence[int], name: str) -> K
             raise ConfigError(f"{name}: `model.elements` must be chemical symbols, got {unknown[0]!r}")
         elements = sorted({atomic_numbers[symbol] for symbol in symbols})
     try:
-        return kind_of_section(config.model, name).config_class(elements=tuple(elements), **fields)
+        architecture = kind_of_section(config.model, name).config_class(elements=tuple(elements), **fields)
     except ValueError as error:
         raise ConfigError(f"{name}: section `model`: {error}") from None
+    if (weight := config.loss.stress_weight) > 0 and has_direct_forces(architecture):
+        raise ConfigError(
+            f"{name}: `loss.stress_weight` must be 0 for a model that says its forces itself and has no stress, got {weight:g}"
+        )
+    return architecture
 
 
 def config_keys() -> list[tuple[str, str, str, str]]:

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 
 from spinconv.potential.config import KindConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.kinds import has_direct_forces, kind_of, make_model
+from spinconv.potential.kinds import kind_of, make_model
 from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.safe_write import write_file
@@ -178,11 +178,6 @@ def prepare(config: Config, source: Source, splits: Splits) -> tuple[KindConfig,
     architecture = model_config(config, elements, source.name)
     if start:
         check_same_architecture(architecture, start.model.config, source.name)
-    if config.loss.stress_weight > 0 and has_direct_forces(architecture):
-        raise ConfigError(
-            f"{source.name}: `loss.stress_weight` must be 0 where a model says its forces itself, and has no stress, "
-            f"got {config.loss.stress_weight:g}"
-        )
     whose = "`model.elements`" if config.model.get("elements") else "the training set"
     for frames in splits:
         check_elements(frames, architecture.elements, whose)

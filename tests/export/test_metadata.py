@@ -77,6 +77,9 @@ def test_errors_that_nobody_could_compute_become_null() -> None:
         ("coverage.shortest_distances", {"H-Au": 1.0}, "`coverage.shortest_distances` must be of H-H, H-C, H-O, H-Cu, C-C"),
         ("coverage.shortest_distances", {"C-H": 1.0}, "`coverage.shortest_distances` must be of H-H, H-C,"),  # the pair is called H-C
         ("coverage.shortest_distances", {"H-H": -1.0}, "`coverage.shortest_distances.H-H` must be at least 0.0, got -1.0"),
+        ("forces", "sideways", "`forces` must be one of gradient or direct, got 'sideways'"),
+        ("forces", "direct", "`conservative` must be false where `forces` are direct, got true"),
+        ("settings", {"sharpness": "high"}, "`settings.sharpness` must be a number, got 'high'"),
         ("versions", {"torch": 2}, "`versions.torch` must be text, got 2"),
         ("bound", {"numbers": []}, "`bound.particles` is missing"),
     ],

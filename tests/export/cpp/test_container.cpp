@@ -206,6 +206,9 @@ void test_wrong_metadata() {
   check_metadata_refused("\"cutoff\": 5,", "", "`model.cutoff` is missing");
   check_metadata_refused("\"n_blocks\": 2", "\"n_blocks\": 17", "`model.n_blocks` must be 1 to 16, got 17");
   check_metadata_refused("\"n_blocks\": 2", "\"n_blocks\": 2.5", "`model.n_blocks` must be a whole number");
+  check_metadata_refused("\"conservative\": true", "\"conservative\": true, \"forces\": \"sideways\"", "`forces` must be gradient or direct, got sideways");
+  check_metadata_refused("\"conservative\": true", "\"conservative\": true, \"forces\": \"direct\"", "`conservative` must be false where `forces` are direct");
+  check_metadata_refused("\"conservative\": true", "\"conservative\": true, \"settings\": {\"a\": true}", "`settings` must be a number");
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": [8, 1]", "`model.elements` must be ascending without repetition");
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": []", "`model.elements` must not be empty");
   check_metadata_refused("\"elements\": [1, 8]", "\"elements\": [1, 119]", "`model.elements` must be 1 to 118, got 119");
