@@ -24,7 +24,7 @@ def refused(lmp: Any, words: str, *lines: str) -> None:
     assert "Traceback" not in str(caught.value)
 
 
-KEYWORDS = "chunk device halt nonconservative out_file out_freq precision threads"
+KEYWORDS = "chunk device direct_forces halt nonconservative out_file out_freq precision threads"
 SETTINGS = {
     "pair_style spinconv": "wants `model.pt [more models] [keyword value ...]`, got nothing",
     "pair_style spinconv precision float64": "wants `model.pt [more models] [keyword value ...]`, got no model before precision",
@@ -40,6 +40,7 @@ SETTINGS = {
     "pair_style spinconv {model} chunk -1": "`chunk` must be a number of edges, 0 for all at once, got -1",
     "pair_style spinconv {model} chunk 1e5": "`chunk` must be a number of edges, 0 for all at once, got 1e5",
     "pair_style spinconv {model} nonconservative maybe": "`nonconservative` must be yes or no, got maybe",
+    "pair_style spinconv {model} direct_forces 1": "`direct_forces` must be yes or no, got 1",
     "pair_style spinconv {model} out_freq 10": "`out_freq` is for several models, got one",
     "pair_style spinconv {model} halt 1.0": "`halt` is for several models, got one",
     "pair_style spinconv {model} {model} halt high": "`halt` must be a force deviation, 0 for never, got high",
@@ -141,7 +142,7 @@ def test_pair_style_refuses_a_file_that_is(make: Any, words: str, lmp: Any, mode
     refused(lmp, words, f"pair_style spinconv {path}")
 
 
-def test_direct_forces_are_refused_until_asked_for(lmp: Any, model_file: Path, tmp_path: Path) -> None:
+def test_forces_that_are_no_gradient_are_refused_until_asked_for(lmp: Any, model_file: Path, tmp_path: Path) -> None:
     path = repacked(model_file, tmp_path / "model.pt", conservative=False)
     lmp("units metal", *BOX)
     refused(
@@ -149,7 +150,11 @@ def test_direct_forces_are_refused_until_asked_for(lmp: Any, model_file: Path, t
         "which will not be conserved; say `nonconservative yes` (in Python: nonconservative=True) to have that",
         f"pair_style spinconv {path}",
     )
-    refused(lmp, "this version of spinconv runs only models whose are", f"pair_style spinconv {path} nonconservative yes")
+    energies = []
+    for style in (f"{path} nonconservative yes", f"{model_file}"):
+        lmp(f"pair_style spinconv {style}", "pair_coeff * * H O", "run 0 post no")
+        energies.append(lmp.energy)
+    assert energies[0] == energies[1] != 0
 
 
 COEFFICIENTS = {

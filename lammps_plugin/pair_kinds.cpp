@@ -49,5 +49,5 @@ void PairSpinConv::warn_of_missing_virial() const
 {
   if (has_direct_forces())
     error->warning(FLERR, "pair_style spinconv: the forces of {} are direct, no gradient of its energy: dynamics conserves no energy, and the "
-                          "pressure is not a number; relax with them, in a fixed cell", asked.files[0]);
+                          "pressure is not a number; relax by `min_style fire`, in a fixed cell", asked.files[0]);
 }
