@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import entry_points
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import ase
 import numpy as np
 
 from spinconv.export.build import read_build
-from spinconv.export.container import read_container
 from spinconv.potential.kinds import KINDS
+
+if TYPE_CHECKING:
+    from spinconv.export.metadata import Metadata
 
 
 class EngineResult(NamedTuple):
@@ -33,14 +35,21 @@ def asked_by_name(model_path: str) -> dict[str, bool]:
 
     Who compares engines has asked.
     """
-    said = read_container(model_path).metadata
+    said = metadata_of(model_path)
     direct = said.forces == "direct"
     return {"nonconservative": not said.conservative and not direct, "direct_forces": direct}
 
 
+def metadata_of(model_path: str) -> "Metadata":
+    """What a model file says of itself."""
+    from spinconv.export.container import read_container  # and torch, which those who ask for an engine's MPI need not wait for
+
+    return read_container(model_path).metadata
+
+
 def check_kind(model_path: str, plugin: str, ranks: int = 1) -> None:
     """Raises EngineUnavailable where a plugin (its sub-package) does not run the kind of a model file, or not on so many MPI ranks."""
-    kind = read_container(model_path).metadata.kind
+    kind = metadata_of(model_path).kind
     if problem := read_build(plugin).kind_problem(kind):
         raise EngineUnavailable(problem)
     if ranks > 1 and not KINDS[kind].has_stages:

@@ -58,7 +58,7 @@ class ExportedModel(nn.Module):
         self.names, self.shapes = list(real), [list(value.shape) for value in real.values()]
         self.whole_names, self.whole_shapes = list(whole), [list(value.shape) for value in whole.values()]
         self.register_buffer("values", torch.cat([value.flatten() for value in real.values()]))
-        self.register_buffer("whole_values", torch.cat([value.flatten() for value in whole.values()]))  # some every kind has
+        self.register_buffer("whole_values", torch.cat([value.flatten() for value in whole.values()]))
         self.register_buffer("numbers", torch.zeros(0, dtype=torch.int64))
         self.register_buffer("atoms", torch.zeros(0, dtype=torch.int64))
 

@@ -60,8 +60,7 @@ def network(container: Container, name: str) -> PotentialModel:
         raise ValueError(f"`{name}` {error}") from None
     references = [metadata.reference_energies[symbol] for symbol in metadata.elements]
     try:
-        values = metadata.model.model_dump(exclude_none=True)
-        model = model_from(kind, values, references, metadata.scale, metadata.average_neighbors).to(torch.float64)
+        model = model_from(kind, metadata.model.model_dump(), references, metadata.scale, metadata.average_neighbors).to(torch.float64)
     except (ValueError, TypeError) as error:
         raise ValueError(f"`{name}` is damaged: {error}; export it again") from None
     check_what_is_said(metadata, model, name)
@@ -77,6 +76,8 @@ def network(container: Container, name: str) -> PotentialModel:
 
 def check_what_is_said(metadata: Metadata, model: PotentialModel, name: str) -> None:
     """Raises ValueError where a file says of its forces or of numbers of the equations what is not so for its `model`."""
+    if kind_named(metadata.kind).has_stages and metadata.model.n_blocks is None:
+        raise ValueError(f"`{name}` is damaged: `model.n_blocks` is missing; export it again")
     if metadata.conservative and not is_conservative(model.config):
         raise ValueError(f"`{name}` is damaged: `conservative` must be false for its `model`, got true; export it again")
     if metadata.forces != (forces := forces_word(model.config)):

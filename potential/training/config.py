@@ -441,9 +441,7 @@ def model_config(config: Config, elements: typing.Sequence[int], name: str) -> K
     except ValueError as error:
         raise ConfigError(f"{name}: section `model`: {error}") from None
     if (weight := config.loss.stress_weight) > 0 and has_direct_forces(architecture):
-        raise ConfigError(
-            f"{name}: `loss.stress_weight` must be 0 for a model that says its forces itself and has no stress, got {weight:g}"
-        )
+        raise ConfigError(f"{name}: `loss.stress_weight` must be 0 for a model with direct forces, which has no stress, got {weight:g}")
     return architecture
 
 

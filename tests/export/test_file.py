@@ -13,6 +13,7 @@ from structures import STRUCTURES
 
 from models import random_model
 from spinconv.export import export_model, read_model
+from spinconv.export.container import read_container
 from spinconv.potential import build_graph, energy_and_forces
 
 
@@ -83,6 +84,14 @@ def with_other_constants(path: Path, target: Path) -> Path:
     return repacked(path, target, weights={"constants.pairs": 2 * pairs})
 
 
+def with_direct_forces(path: Path, target: Path) -> Path:
+    return repacked(path, target, forces="direct", conservative=False)
+
+
+def without_blocks(path: Path, target: Path) -> Path:
+    return repacked(path, target, model=read_container(path).metadata.model.model_copy(update={"n_blocks": None}))
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -93,6 +102,9 @@ def with_other_constants(path: Path, target: Path) -> Path:
         (lambda path, target: target.write_bytes(other_torchscript()) and target, "is a TorchScript file without spinconv.json"),
         (lambda path, target: target.write_bytes(of_format_1()) and target, "was written for format 1 by spinconv 0.1; export it again"),
         (lambda path, target: repacked(path, target, kind="cube"), "holds a model of kind 'cube', this spinconv knows harmonic"),
+        (with_direct_forces, "is damaged: `forces` must be gradient for its `model`, got direct"),
+        (lambda path, target: repacked(path, target, settings={"lmax": 1.0}), "is damaged: its `settings` are not those of its `model`"),
+        (without_blocks, "is damaged: `model.n_blocks` is missing"),
         (of_another_shape, "is damaged: its weights are not those of its `model`: size mismatch for energy.last.bias"),
         (with_other_constants, "is damaged: its `constants.pairs` are not those of its `model`"),
     ],
