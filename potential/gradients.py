@@ -40,3 +40,10 @@ def energy_and_forces(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: G
     virials = torch.zeros(graph.n_systems, 3, 3, dtype=gradient.dtype, device=gradient.device)
     virials = virials.index_add(0, graph.system[i], -vectors.unsqueeze(2) * gradient.unsqueeze(1))
     return Evaluation(energies, atom_energies, forces, virials)
+
+
+def energies_alone(model: HarmonicSpinConv | torch.jit.ScriptModule, graph: Graph) -> Evaluation:
+    """Energies of every system for a training that learns nothing else, at a fraction of the work; `forces` and `virials` are empty."""
+    atom_energies = model.energies(graph.numbers, graph.edge_index, graph.vectors)
+    energies = torch.zeros(graph.n_systems, dtype=torch.float64, device=atom_energies.device).index_add(0, graph.system, atom_energies)
+    return Evaluation(energies, atom_energies, graph.vectors.new_empty(0, 3), graph.vectors.new_empty(0, 3, 3))
