@@ -32,6 +32,7 @@ NO_SUMS = {  # what cannot be a sum over atoms, and why; extended xyz files call
     **dict.fromkeys(("r2", "<R2>"), "the spatial extent grows with the square of the distances between atoms"),
 }
 FIRST_LINES = re.compile(rb"\s*\d+\s*\n\s*gdb9?\s+\d+\s")
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)((\*\^|[eE])[-+]?\d+)?", re.ASCII)
 IN_COMMENTS = tuple(f" {name}=" for name in (*ENERGIES, *SCALARS))
 TAR = re.compile(r"\.(tar(\.(gz|bz2|xz))?|tgz|tbz2?|txz)$")
 AFTER = ("frequencies", "SMILES", "InChI")
@@ -166,7 +167,7 @@ def molecules(text: bytes, name: str) -> Iterator[ase.Atoms]:
 def molecule(tag: str, rows: list[str], whose: str) -> ase.Atoms:
     """A molecule of its line of properties and its lines of atoms."""
     label, *words = tag.split() or [""]
-    if label not in ("gdb", "gdb9") or len(words) != 1 + len(PROPERTIES) or not words[0].isdigit():
+    if label not in ("gdb", "gdb9") or len(words) != 1 + len(PROPERTIES) or not re.fullmatch(r"[0-9]{1,9}", words[0]):
         wanted = f"`gdb`, a number and {len(PROPERTIES)} properties ({' '.join(PROPERTIES)})"
         raise DataError(f"{whose}: its second line must be {wanted}, got {shown(tag.strip(), 60)} with {len(words) - 1} of them")
     symbols, positions, charges = [], [], []
@@ -186,7 +187,6 @@ def molecule(tag: str, rows: list[str], whose: str) -> ase.Atoms:
 
 def number(word: str, whose: str) -> float:
     """A number, also one of Mathematica's, 2.1997*^-6."""
-    try:
-        return float(word.replace("*^", "e", 1))
-    except ValueError:
-        raise DataError(f"{whose}: must be a number, got {shown(word, 30)}") from None
+    if NUMBER.fullmatch(word) is None:
+        raise DataError(f"{whose}: must be a number, got {shown(word, 30)}")
+    return float(word.replace("*^", "e"))

@@ -91,7 +91,8 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"reference_energies": {"H": "x"}}, "ethanol.yaml: `reference_energies.values.H` must be a number, got 'x'"),
         (
             {"reference_energies": {}},
-            "ethanol.yaml: `reference_energies` must be a file of isolated atoms, energies as {H: -13.6}, or least_squares",
+            "ethanol.yaml: `reference_energies` must be a file of isolated atoms, energies as {H: -13.6}, {atomref: U0} of QM9, "
+            "or least_squares",
         ),
     ],
 )

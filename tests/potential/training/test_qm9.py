@@ -129,7 +129,9 @@ def test_an_unknown_property_and_forces_are_refused(tmp_path):
         (METHANE.replace("2.765*^-4", "2.765*^"), r"m.xyz: atom 2: must be a number, got '2.765\*\^'"),
         (METHANE.replace("\t 0.133921", ""), r"m.xyz: atom 1 must be an element, x, y, z \(Å\) and a charge, got 'H"),
         (METHANE.replace("C\t-0.0126", "X\t-0.0126"), r"m.xyz: atom 0 must be an element"),
-        (METHANE.replace("-40.47893", "nan"), r"m.xyz, frame 0 \(gdb 1\): energy: not a finite number"),
+        (METHANE.replace("-40.47893", "nan"), r"m.xyz: `U0`: must be a number, got 'nan'"),
+        (METHANE.replace("-40.47893", "-4_0.5"), r"m.xyz: `U0`: must be a number, got '-4_0.5'"),
+        (METHANE.replace("-40.47893", "-4*^999"), r"m.xyz, frame 0 \(gdb 1\): energy: not a finite number"),
     ],
 )
 def test_a_damaged_text_is_refused_with_its_place(tmp_path, text, sentence):
@@ -210,7 +212,8 @@ DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "qm9"
 @pytest.mark.skipif(not DATA.is_dir(), reason="the reference data are not there")
 def test_the_extended_xyz_and_the_database_of_the_same_molecules_agree():
     text = read_frames(DATA / "qm9_100.xyz", keys=U0, needs=ALONE).frames
-    database = read_frames(DATA / "qm9_500.db@:100", keys=Keys(energy="energy_U0"), needs=ALONE).frames
-    for a, b in zip(text, database, strict=True):
-        assert sorted(a.atoms.numbers) == sorted(b.atoms.numbers)
-        assert a.energy == pytest.approx(b.energy, abs=1e-4)
+    database = read_frames(DATA / "qm9_500.db@:110", keys=Keys(energy="energy_U0"), needs=ALONE).frames  # three of these are left out there
+    for a in text:
+        b = min(database, key=lambda frame, energy=a.energy: abs(frame.energy - energy))
+        assert a.atoms.symbols.formula.format("hill") == b.atoms.symbols.formula.format("hill")
+        assert a.energy == pytest.approx(b.energy, abs=1e-6)
