@@ -65,7 +65,7 @@ def read_frames(
         raise DataError(f"{path}: holds no frames")
     raw, of = (raw, "") if selection is None else (selection.of(raw, path), f" of {len(raw)}")
     for setting, wanted, stated in (("energy_unit", energy_unit, stated_energy), ("length_unit", length_unit, stated_length)):
-        if wanted and stated and wanted != stated and why == "stated in the file":
+        if wanted and stated and wanted != stated and (why == "stated in the file" or stated not in (*ENERGY, *LENGTH)):
             name = keys.setting(setting)
             raise DataError(f"{path}: the file says its unit is {stated}, {name} says {wanted}; take {name} out or mend the file")
     energy, length = energy_unit or stated_energy or "eV", length_unit or stated_length or "Angstrom"

@@ -97,6 +97,8 @@ def test_the_units_are_those_of_the_layout_and_the_log_says_what_is_learned(tmp_
         assert file.frames[0].energy == value
         assert file.units == f"m.xyz: 1 frames in {unit} and Angstrom (by the layout of QM9)"
         assert file.notes == (f"m.xyz: `{name}` is no energy: wherever eV stands below, read {unit}",)
+        with pytest.raises(DataError, match=r"the file says its unit is .*, `data.units` says kcal/mol; take `data.units` out"):
+            read_frames(tmp_path / "m.xyz", "kcal/mol", keys=Keys(energy=name), needs=ALONE)
 
 
 @pytest.mark.parametrize("name", ["A", "mu", "homo", "lumo", "gap", "r2"])
