@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint of `spinconv train` or a file of `spinconv export`.", show_default=False)],
-    data: Annotated[Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db or .npz.", show_default=False)],
+    data: Annotated[
+        Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db, .npz or QM9; FILE@:100 are some of them.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the tables.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a parity plot to this PNG.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write frames and predictions to this extended xyz.")] = None,
@@ -59,6 +61,7 @@ def evaluate(
     )
     from spinconv.potential.training.frames import Keys, Needs, as_option
     from spinconv.potential.training.readers import read_frames
+    from spinconv.potential.training.selection import short_name
     from spinconv.potential.training.units import ENERGY, LENGTH
 
     with errors_in_words():
@@ -89,7 +92,7 @@ def evaluate(
         if plot is not None:
             from spinconv.potential.training.parity import draw_parity
 
-            draw_parity(plot, result, f"{model} on {data.name}")
+            draw_parity(plot, result, f"{model} on {short_name(str(data))}")
         if output is not None:
             write_predictions(output, result)
     errors = frame_errors(result)[:worst]
@@ -100,7 +103,7 @@ def evaluate(
         console.print(escape(sentence), highlight=False)
     for doubt in (*doubts(file, as_option), *filter(None, [not_numbers(result)])):
         warn(doubt)
-    console.print(error_table(result.figures, f"{escape(model.name)} on {escape(data.name)}, {loaded.dtype}"))
+    console.print(error_table(result.figures, f"{escape(model.name)} on {escape(short_name(str(data)))}, {loaded.dtype}"))
     if errors and len(file.frames) > 1:
         console.print(worst_table(errors, len(file.frames)))
     for name, path in (("parity plot", plot), ("predictions", output)):

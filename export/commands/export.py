@@ -1,7 +1,8 @@
 """The command `spinconv export`."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -32,12 +33,26 @@ def export(
             with in_a_sentence(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
             model, metadata = load_checkpoint(source)
+            check_is_energy(metadata["training"], source)
             known = {"training": metadata["training"], "coverage": metadata["coverage"]}
             export_model(model, target, dtype=dtype, name=name, licence=licence, **known)
             difference = eager_difference(target, model)
             console.print(
                 f"{escape(str(target))}: written; energies differ from the checkpoint's by {difference:.1e} eV/atom", highlight=False
             )
+
+
+def check_is_energy(training: Mapping[str, Any], source: Path) -> None:
+    """Refuse a model of something else than an energy: an engine would take it for eV."""
+    from spinconv.potential.training.qm9 import SCALARS
+
+    data = training.get("settings", {}).get("data")
+    learned = str(data.get("energy_key")) if isinstance(data, Mapping) else ""
+    if learned in SCALARS:
+        raise ValueError(
+            f"{source}: was trained on `{learned}` ({SCALARS[learned]}), which is no energy, and engines would take it for eV; "
+            "use the checkpoint with `spinconv evaluate`"
+        )
 
 
 def sources(checkpoint: Path, output: Path | None) -> list[tuple[Path, Path]]:

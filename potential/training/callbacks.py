@@ -149,14 +149,16 @@ class Display(Callback):
         r = self.history.records[-1]  # HistoryLog stands before us in the list of callbacks
         self.best = min(self.best, r.forces_mae_mev_per_angstrom)
         if self.live is not None:
+            forces = f"forces {r.forces_mae_mev_per_angstrom:.2f} (best {self.best:.2f}) meV/Å  "
             self.figures.plain = (  # fits 80 columns
-                f"forces {r.forces_mae_mev_per_angstrom:.2f} (best {self.best:.2f}) meV/Å  energy {r.energy_mae_mev_per_atom:.3f} meV/atom"
+                f"{forces if self.best < math.inf else ''}energy {r.energy_mae_mev_per_atom:.3f} meV/atom"
                 f"  loss {r.train_loss:.3g} / {r.validation_loss:.3g}"
             )
             self.redraw(trainer, pl_module)
         else:
+            forces = "-" if math.isnan(r.forces_mae_mev_per_angstrom) else f"{r.forces_mae_mev_per_angstrom:.3f}"
             self.console.print(
-                f"{r.epoch:6d} {r.step:8d} {r.train_loss:11.4g} {r.validation_loss:11.4g} {r.forces_mae_mev_per_angstrom:9.3f} "
+                f"{r.epoch:6d} {r.step:8d} {r.train_loss:11.4g} {r.validation_loss:11.4g} {forces:>9} "
                 f"{r.energy_mae_mev_per_atom:10.4f} {r.learning_rate:9.2e} {self.clock.step_milliseconds:8.3g} {r.seconds:9.1f}",
                 highlight=False,
             )

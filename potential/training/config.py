@@ -21,6 +21,7 @@ from spinconv.potential.kinds import DEFAULT, KINDS, Kind, has_direct_forces
 from spinconv.potential.threads import MOST_THREADS
 from spinconv.potential.training.config_errors import sentence
 from spinconv.potential.training.config_rows import default_words, keys_of
+from spinconv.potential.training.qm9 import is_property
 from spinconv.potential.words import shown
 
 
@@ -82,7 +83,8 @@ class Units(Section):
 
 class Data(Section):
     train: Files = Field(
-        description="Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. A list is read as one file."
+        description="Training frames: .xyz/.extxyz, ASE .db, .npz, QM9's folder or tar; relative to the config file. A list is read as one "
+        "file. FILE@:1000 or FILE@numbers.csv are some of its frames."
     )
     validation: FramesOrPath = Field(0.1, description="A file or several, or the number or fraction of the training frames to set aside.")
     extra: Files | None = Field(
@@ -109,6 +111,9 @@ class Data(Section):
 class ReferenceEnergies(Section):
     isolated_atoms: str | None = Field(None, description="A file with one frame per element: a single atom and its energy.")
     values: dict[str, float] | None = Field(None, description="The energy of each element's isolated atom in eV, as `{H: -13.6}`.")
+    atomref: Literal["U0", "U", "H", "G", "zpve", "Cv"] | None = Field(
+        None, description="This property of QM9 for the atoms H, C, N, O, F alone, from its atomref.txt."
+    )
     least_squares: bool = Field(
         False,
         description="Shift the energies above (or zero) to fit the training frames: easier to learn, but an atom alone is then not exact.",
@@ -127,10 +132,11 @@ class ReferenceEnergies(Section):
 
     @model_validator(mode="after")
     def one_source(self) -> ReferenceEnergies:
-        if self.isolated_atoms is not None and self.values is not None:
-            raise ValueError("takes `isolated_atoms` or `values`, not both")
-        if self.isolated_atoms is None and self.values is None and not self.least_squares:
-            raise ValueError("must be a file of isolated atoms, energies as {H: -13.6}, or least_squares")
+        given = [name for name in ("isolated_atoms", "values", "atomref") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"takes one of `isolated_atoms`, `values` and `atomref`, got {' and '.join(f'`{name}`' for name in given)}")
+        if not given and not self.least_squares:
+            raise ValueError("must be a file of isolated atoms, energies as {H: -13.6}, {atomref: U0} of QM9, or least_squares")
         return self
 
 
@@ -248,7 +254,7 @@ class Config(Section):
     model: dict[str, Any] = Field(default_factory=dict, description="The kind of model, `sphere`, and the fields of its config.")
     reference_energies: ReferenceEnergies = Field(
         ReferenceEnergies(least_squares=True),
-        description="Energy of each element alone: a file of isolated atoms, a mapping, or least_squares.",
+        description="Energy of each element alone: a file of isolated atoms, a mapping, QM9's atomref, or least_squares.",
     )
     pretrain: Pretrain | None = Field(
         None, description="A first training, on many frames of a cheap method, whose weights this one begins with."
@@ -291,6 +297,13 @@ class Config(Section):
     def begins_once(self) -> Config:
         if self.pretrain is not None and self.start_from is not None:
             raise ValueError("takes `pretrain` or `start_from`, not both")
+        return self
+
+    @model_validator(mode="after")
+    def atoms_of_what_is_learned(self) -> Config:
+        atomref, learned = self.reference_energies.atomref, self.data.energy_key
+        if atomref is not None and learned != atomref and is_property(learned):
+            raise ValueError(f"`reference_energies.atomref` must be what is learned, `data.energy_key: {learned}`, got {atomref}")
         return self
 
     @model_validator(mode="after")

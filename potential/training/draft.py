@@ -190,7 +190,7 @@ def loss_lines(survey: Survey) -> list[str]:
 def stress_weight(survey: Survey) -> float:
     """Such that stresses begin with a tenth of the price of the forces; one digit."""
     rms = float(np.sqrt(np.mean([np.mean(frame.stress**2) for frame in survey.frames if frame.stress is not None])))
-    return float(f"{0.1 * (force_rms(survey.frames) / rms) ** 2:.0e}") if rms > 0 else 0.0
+    return float(f"{0.1 * ((force_rms(survey.frames) or 1.0) / rms) ** 2:.0e}") if rms > 0 else 0.0
 
 
 def training_lines(size: Sizes, are_molecules: bool) -> list[str]:

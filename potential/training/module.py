@@ -9,7 +9,7 @@ import lightning
 import torch
 
 from spinconv.potential.config import KindConfig
-from spinconv.potential.gradients import energy_and_forces
+from spinconv.potential.gradients import energies_alone, energy_and_forces
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.training.average import WeightAverage
 from spinconv.potential.training.checkpoint import KEY, model_state
@@ -77,7 +77,11 @@ class Training(lightning.LightningModule):
         return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        evaluation = energy_and_forces(self.model, batch.graph, create_graph=True)
+        w = self.config.loss
+        has_derivatives = w.forces_weight > 0 or w.stress_weight > 0
+        evaluation = (
+            energy_and_forces(self.model, batch.graph, create_graph=True) if has_derivatives else energies_alone(self.model, batch.graph)
+        )
         value = loss(evaluation, batch, self.config.loss)
         self.loss_sum += value.detach()
         self.losses += 1

@@ -12,7 +12,7 @@ from spinconv.potential.safe_write import write_file
 
 
 def new(
-    frames: Annotated[Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db or .npz.", show_default=False)],
+    frames: Annotated[Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db, .npz or QM9.", show_default=False)],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The config to write (default: NAME.yaml of the frames, here).")
     ] = None,

@@ -52,8 +52,11 @@ def read_npz(path: Path, keys: Keys, needs: Needs) -> tuple[list[Frame], str | N
 
 
 def text(arrays: Arrays, key: str) -> str | None:
-    """What an array of one text says."""
-    return str(arrays[key]) if key in arrays else None
+    """What an array of one text says, which older archives keep as bytes."""
+    if key not in arrays:
+        return None
+    said = arrays[key].ravel()
+    return said[0].decode("utf-8", "replace") if said.size == 1 and said.dtype.kind == "S" else str(arrays[key])
 
 
 def layout_of(found: list[str], keys: Keys, path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -100,13 +100,11 @@ def prepare(output: Path, force: bool) -> None:
 
 def read_molecules(path: Path) -> list[ase.Atoms]:
     """The molecules of a file of frames, whatever its labels are called, without single atoms."""
-    from spinconv.potential.training.readers import ase_atoms, check_file, in_data_errors, read_ase, read_frames, reader_of
+    from spinconv.potential.training.readers import first_atoms, read_frames
+    from spinconv.potential.training.selection import chosen
 
-    check_file(path)
-    if reader_of(path) is read_ase:
-        found = in_data_errors(path, lambda: list(ase_atoms(path)))
-    else:
-        found = [frame.atoms for frame in read_frames(path).frames]
+    is_npz = chosen(path)[0].suffix == ".npz"
+    found = [frame.atoms for frame in read_frames(path).frames] if is_npz else first_atoms(path)
     check_molecules(path, found)
     return [atoms for atoms in found if len(atoms) > 1]
 

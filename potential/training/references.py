@@ -12,8 +12,9 @@ from spinconv.potential.training.checkpoint import Checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.evaluation import evaluate_frames
 from spinconv.potential.training.frames import Frame, Needs
+from spinconv.potential.training.qm9 import atom_references
 from spinconv.potential.training.splits import Source, read_file
-from spinconv.potential.training.statistics import composition, given_energies, isolated_atoms, shift
+from spinconv.potential.training.statistics import complete, composition, given_energies, isolated_atoms, shift
 
 
 def kept(config: Config) -> bool:
@@ -29,6 +30,8 @@ def energies_alone(config: Config, source: Source, architecture: KindConfig) -> 
             if symbol not in atomic_numbers:
                 raise ConfigError(f"{source.name}: `reference_energies.values` must have chemical symbols as keys, got {symbol!r}")
         return given_energies({atomic_numbers[symbol]: energy for symbol, energy in r.values.items()}, elements, source.name)
+    if r.atomref is not None:
+        return complete(atom_references(r.atomref), elements, f"{source.name}: `reference_energies.atomref` lacks the")
     if r.isolated_atoms is not None:
         frames = read_file(config, source, r.isolated_atoms, Needs(forces=False)).frames
         return isolated_atoms(frames, elements, r.isolated_atoms, architecture.cutoff)

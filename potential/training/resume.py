@@ -14,6 +14,7 @@ from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 from spinconv.potential.training.config import Config, ConfigError
 from spinconv.potential.training.frames import fingerprint
+from spinconv.potential.training.selection import short_name
 from spinconv.potential.training.splits import Splits
 
 FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
@@ -50,8 +51,8 @@ def about(config: Config, splits: Splits) -> dict[str, Any]:
 def without_folders(value: Any) -> Any:
     """The name of a file, or the names of several; anything else as it is."""
     if isinstance(value, list):
-        return [Path(path).name for path in value]
-    return Path(value).name if isinstance(value, str) else value
+        return [short_name(path) for path in value]
+    return short_name(value) if isinstance(value, str) else value
 
 
 def read_last(last: Path) -> dict[str, Any]:
@@ -79,14 +80,20 @@ def check_same_training(last: Path, current: dict[str, Any], console: Console) -
         raise ConfigError(f"{last}: was trained on other frames than these; start a new training in another --output")
     for key in current["settings"]:
         old, new = before["settings"].get(key), current["settings"][key]
-        if key not in FREE_TO_CHANGE and old != new:
-            inner = next((f"{key}.{k}" for k in {**old, **new} if old.get(k) != new.get(k)), key) if isinstance(old, dict) else key
+        if key not in FREE_TO_CHANGE and (other := changed(key, old, new)):
             raise ConfigError(
-                f"{last}: `{inner}` was another one when this training began; put it back, or start a new training in another --output"
+                f"{last}: `{other[0]}` was another one when this training began; put it back, or start a new training in another --output"
             )
     if current["settings"]["schedule"]["type"] == "cosine" and schedule_length(before["settings"]) != schedule_length(current["settings"]):
         console.print("The length of the training has changed, and with it the learning rates of the cosine schedule.")
     return int(content[KEY]["training"]["epoch"])
+
+
+def changed(key: str, old: Any, new: Any) -> list[str]:
+    """The names of a setting, or of those in a section, that are other ones; one that an earlier version did not have was None there."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [f"{key}.{inner}" for inner in {**old, **new} if old.get(inner) != new.get(inner)]
+    return [] if old == new else [key]
 
 
 def check_budget(output: Path, max_time: str) -> None:

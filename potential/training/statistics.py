@@ -30,7 +30,7 @@ def statistics(frames: Sequence[Frame], graphs: GraphDataset, elements: Sequence
     energies = np.array([alone.get(z, 0.0) for z in elements])
     if fit:
         energies = energies + shift(frames, elements, energies)
-    return Statistics(energies.tolist(), force_rms(frames), average_neighbors(graphs))
+    return Statistics(energies.tolist(), scale(frames, elements, energies), average_neighbors(graphs))
 
 
 def composition(frames: Sequence[Frame], elements: Sequence[int]) -> np.ndarray:
@@ -61,16 +61,20 @@ def shift(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray
     return mean + own
 
 
-def force_rms(frames: Sequence[Frame]) -> float:
-    """Root mean square of the force components (eV/Å), read as eV per Å of path: what makes the network's outputs of order one.
+def scale(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray) -> float:
+    """What makes the network's outputs of order one: the rms of the force components (eV/Å), read as eV per Å of path.
 
-    Where there are no forces, or only zeros, the spread of the energy per atom, or 1 eV.
+    Where there are no forces, or only zeros, the rms of what the reference energies leave of the energy per atom, or 1 eV.
     """
+    known = [frame for frame in frames if np.isfinite(frame.energy)]
+    rest = [(frame.energy - counts @ energies) / counts.sum() for frame, counts in zip(known, composition(known, elements), strict=True)]
+    return force_rms(frames) or (float(np.sqrt(np.mean(np.square(rest)))) if rest else 0.0) or 1.0
+
+
+def force_rms(frames: Sequence[Frame]) -> float:
+    """Root mean square of the force components (eV/Å), 0 where there are none."""
     forces = [frame.forces.ravel() for frame in frames if frame.forces is not None]
-    rms = float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
-    known = [frame.energy / len(frame.atoms) for frame in frames if np.isfinite(frame.energy)]
-    spread = float(np.std(known)) if known else 0.0
-    return rms or spread or 1.0
+    return float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
 
 
 def has_forces(frames: Sequence[Frame]) -> bool:

@@ -14,6 +14,7 @@ from spinconv.potential.training.data import mean_neighbors
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, elements_of
 from spinconv.potential.training.labels import everything, has
 from spinconv.potential.training.readers import FrameFile, first_atoms, read_frames
+from spinconv.potential.training.selection import chosen
 from spinconv.potential.training.statistics import agree, isolated_frames
 
 LOOKED_AT = 20  # frames whose labels are looked at for their names
@@ -68,9 +69,10 @@ def survey(path: Path, cutoff: float) -> Survey:
 
 def find_labels(path: Path) -> Labels:
     """The names of the labels, from the first frames; npz files have them by their layout."""
-    if not path.is_file():
+    file, _ = chosen(path)
+    if not file.exists():
         raise DataError(f"{path}: there is no such file")
-    if path.suffix == ".npz":
+    if file.suffix == ".npz":
         return Labels(["energy"], ["forces"], [])
     atoms = first_atoms(path, LOOKED_AT)
     found = [everything(a) for a in atoms]

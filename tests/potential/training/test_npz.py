@@ -42,6 +42,29 @@ def test_units_are_read_one_by_one(tmp_path, r_unit):
     assert frame.energy == pytest.approx(made["energy"][0] * (ase.units.Hartree if "e_unit" in r_unit else 1.0))
 
 
+def test_what_older_archives_say_in_bytes_is_read(tmp_path):
+    made = archive(
+        tmp_path / "a.npz", r_unit=np.array([b"Ang"]), e_unit=np.array(b"kcal/mol"), name=np.array(b"water"), type=np.array(b"d")
+    )
+    file = read_frames(tmp_path / "a.npz")
+    assert file.units == "a.npz: 4 frames in kcal/mol and Angstrom (stated in the file)"
+    np.testing.assert_allclose(file.frames[0].atoms.positions, made["positions"][0])
+
+
+def test_the_archives_of_revised_md17_have_the_labels_of_md17_beside_their_own(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {"nuclear_charges": np.array([8, 1, 1]), "coords": rng.normal(size=(4, 3, 3)), "old_indices": np.array([5, 2, 9, 0])}
+    arrays |= {"energies": np.arange(4.0), "forces": rng.normal(size=(4, 3, 3))}
+    arrays |= {"old_energies": np.arange(4.0) + 10, "old_forces": rng.normal(size=(4, 3, 3))}
+    np.savez(tmp_path / "rmd17_water.npz", **arrays)
+    kcal = ase.units.kcal / ase.units.mol
+    for energy, forces, keys in (("energies", "forces", Keys()), ("old_energies", "old_forces", Keys("old_energies", "old_forces"))):
+        file = read_frames(tmp_path / "rmd17_water.npz", keys=keys)
+        assert file.units.endswith("in kcal/mol and Angstrom (by the npz layout nuclear_charges coords energies forces)")
+        np.testing.assert_allclose([frame.energy for frame in file.frames], arrays[energy] * kcal)
+        np.testing.assert_allclose(file.frames[3].forces, arrays[forces][3] * kcal)
+
+
 def test_cells_and_periodicity_of_each_frame(tmp_path):
     pbc = np.array([[1, 1, 1], [1, 1, 0], [0, 0, 0], [1, 0, 1]], dtype=bool)
     archive(tmp_path / "a.npz", cell=np.array([CELL * (1 + 0.1 * k) for k in range(4)]), pbc=pbc)

@@ -11,6 +11,7 @@ from spinconv.potential.training.statistics import (
     force_rms,
     given_energies,
     isolated_atoms,
+    scale,
     shift,
     statistics,
 )
@@ -44,8 +45,14 @@ def test_statistics_are_the_given_energies_the_force_rms_and_the_mean_number_of_
     assert found.average_neighbors == average_neighbors(graphs) == pytest.approx(6 / 5)
 
 
-def test_the_scale_is_never_zero():
-    assert force_rms([frame_of("H2", -1.0, force=0.0)]) == 1.0
+def test_the_scale_is_that_of_the_forces_or_of_what_the_references_leave_and_never_zero():
+    without = [frame_of(s, e)._replace(forces=None) for s, e in (("H2", -29.0), ("H3", -43.5), ("H2", np.nan))]
+    assert force_rms(without) == 0.0
+    alone = np.array([-13.5])
+    assert scale(without, [1], alone) == pytest.approx(1.0)  # -2 eV of two atoms, -3 of three
+    assert scale(without, [1], np.array([-12.5])) == pytest.approx(2.0)
+    assert scale([*without, frame_of("H2", -29.0, force=0.5)], [1], alone) == 0.5
+    assert scale([frame_of("H2", -27.0, force=0.0)], [1], alone) == 1.0
 
 
 def test_a_missing_reference_energy_is_refused():
