@@ -7,7 +7,8 @@
 All copies of a molecule move in one box, so far apart that they are not neighbours, with a Langevin thermostat (0.1 ps, 0.5 fs a step,
 float32) that draws its own random forces for every atom. Bonds are the pairs of the first frame within 1.25 times the sum of their covalent
 radii. Every 10 fs a copy is looked at: it is no longer whole when a bond is longer than 2 Å (and 1.4 times its first length, which
-counts for silicon), or two of its atoms are closer than 0.6 Å. A copy that is not whole is not counted again.
+counts for silicon), or two of its atoms are closer than 0.6 Å. A copy that is not whole is not counted again. A proton that has passed from
+one oxygen or nitrogen to another, as in acetylacetone, has broken nothing: from then on its bond is the new one.
 """
 
 import tempfile
@@ -21,6 +22,7 @@ import ase.io
 import numpy as np
 import typer
 from ase.build import bulk, molecule
+from ase.data import covalent_radii
 from ase.geometry import find_mic
 from ase.io.lammpsdata import write_lammps_data
 from nve import MODELS, ROOT, SYSTEMS, numbers_of, said_by_lammps
@@ -32,6 +34,7 @@ from spinconv.potential.training.displaced import bonds_of
 
 APART = 100.0  # Å between copies of a molecule: they diffuse some 20 Å in 100 ps
 CLOSEST, LONGEST, STRETCHED = 0.6, 2.0, 1.4  # Å, Å, of a bond's first length
+ACCEPTORS, BONDED = (7, 8), 1.25  # atomic numbers that pass protons on; sums of covalent radii
 TIMESTEP, EVERY = 0.5, 20  # fs, steps between two looks
 console = Console()
 
@@ -153,9 +156,10 @@ def look(
     atoms: ase.Atoms, copies: int, frames: Iterator[tuple[float, np.ndarray]]
 ) -> tuple[float, list[tuple[int, float, str]], float, float]:
     """The time of the last frame, events, the longest bond (in first lengths) and the shortest distance of whole copies."""
-    bonds = bonds_of(atoms)
+    first_bonds = bonds_of(atoms)
+    bonds_now = [first_bonds.copy() for _ in range(copies)]
     symbols = atoms.get_chemical_symbols()
-    first = np.array([atoms.get_distance(a, b, mic=True) for a, b in bonds])
+    first = np.array([atoms.get_distance(a, b, mic=True) for a, b in first_bonds])
     most = np.maximum(LONGEST, STRETCHED * first)
     i, j = np.triu_indices(len(atoms), 1)
     events: list[tuple[int, float, str]] = []
@@ -163,7 +167,8 @@ def look(
     whole = set(range(copies))
     for now, positions in frames:
         for copy in sorted(whole):
-            x = positions[copy]
+            x, bonds = positions[copy], bonds_now[copy]
+            pass_protons_on(atoms, x, bonds)
             lengths = distances(x[bonds[:, 0]] - x[bonds[:, 1]], atoms)
             shortest = distances(x[i] - x[j], atoms).min()
             if (lengths > most).any():
@@ -176,6 +181,19 @@ def look(
             else:
                 longest, closest = max(longest, float((lengths / first).max())), min(closest, float(shortest))
     return now, events, longest, closest
+
+
+def pass_protons_on(atoms: ase.Atoms, positions: np.ndarray, bonds: np.ndarray) -> None:
+    """Of the bonds of one copy [n, 2], those of hydrogen to oxygen or nitrogen become ones to the nearest such atom, where it is bonded."""
+    numbers = atoms.numbers
+    others = np.flatnonzero(np.isin(numbers, ACCEPTORS))
+    for bond in bonds:
+        if set(numbers[bond]) & set(ACCEPTORS) and 1 in numbers[bond]:
+            proton, heavy = sorted(bond, key=lambda atom: numbers[atom])
+            apart = distances(positions[others] - positions[proton], atoms)
+            nearest = int(others[apart.argmin()])
+            if nearest != heavy and apart.min() < BONDED * (covalent_radii[1] + covalent_radii[numbers[nearest]]):
+                bond[:] = sorted((proton, nearest))
 
 
 def distances(vectors: np.ndarray, atoms: ase.Atoms) -> np.ndarray:

@@ -75,3 +75,14 @@ def test_every_case_has_a_model_and_a_structure(stability: ModuleType) -> None:
 
 def test_where_lammps_did_not_begin_there_is_nothing_to_see(stability: ModuleType, tmp_path: Path) -> None:
     assert list(stability.frames_of(tmp_path / "dump.all", 1, 9)) == []
+
+
+def test_a_proton_that_passes_over_breaks_nothing(stability: ModuleType) -> None:
+    """O-H...O: it moves from one oxygen to the other; torn off both, it is an event."""
+    atoms = ase.Atoms("OHO", [(0, 0, 0), (1.0, 0, 0), (2.6, 0, 0)])
+    passed, torn = atoms.positions.copy(), atoms.positions.copy()
+    passed[1, 0], passed[2, 0] = 2.1, 3.1
+    torn[1] = 1.3, 2.5, 0.0
+    assert stability.look(atoms, 1, frames([atoms.positions, passed]))[1] == []
+    events = stability.look(atoms, 1, frames([atoms.positions, passed, torn]))[1]
+    assert [event[2][:3] for event in events] == ["H-O"]
