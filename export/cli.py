@@ -16,6 +16,7 @@ from spinconv.export.commands.evaluate import evaluate
 from spinconv.export.commands.example import example
 from spinconv.export.commands.export import export
 from spinconv.export.commands.info import info
+from spinconv.export.commands.relax import relax
 from spinconv.export.commands.version import print_version
 
 
@@ -46,7 +47,7 @@ def spinconv(
     """SpinConv potentials for molecular dynamics: train, export to one file, run in LAMMPS, OpenMM and ASE."""
 
 
-for _command in (evaluate, export, check, info, example):
+for _command in (evaluate, export, check, info, relax, example):
     app.command()(_command)
 for _entry in sorted(entry_points(group="spinconv.commands"), key=lambda entry: entry.name):
     app.command(name=_entry.name)(_entry.load())

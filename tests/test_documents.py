@@ -83,6 +83,32 @@ def test_scripts_and_commands_exist(path: Path) -> None:
         assert command in commands
 
 
+@pytest.mark.slow
+def test_the_page_on_oc20_runs_with_a_training_of_few_steps(tmp_path: Path) -> None:
+    pytest.importorskip("lightning")
+    data = ROOT.parent / "shared" / "data"
+    if not (data / "oc20_relaxations").is_dir():
+        pytest.skip("the relaxations of OC20 are not here")
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "data").symlink_to(data)
+    text = (ROOT / "docs" / "oc20.md").read_text()
+    quick = text.replace(
+        "--output run",
+        "--output run --set max_steps=8 --set epoch_steps=8 --set data.max_frames=150 --set data.validation=2 --set data.test=null",
+    )
+    script = as_script(quick.replace("--steps 100", "--steps 2 --fmax 1e-6"))
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(["bash", "-c", script], cwd=clone, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "their forces are not learned, and not in the errors" in done.stdout
+    for word in ("EFwT", "0 of 2 structures relaxed", "not all of them are at rest", "ADwT: ", "ADwT, not relaxed: ", "AFbT: not computed"):
+        assert word in done.stdout
+    assert {path.name for path in (clone / "runs" / "oc20" / "steps").iterdir()} == {"00000.xyz", "00001.xyz"}
+
+
 def test_lammps_lines_of_the_readme_run(tmp_path: Path) -> None:
     model = ROOT / "models" / "ethanol" / "model.pt"
     lmp = shutil.which("lmp")

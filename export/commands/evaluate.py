@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A checkpoint of `spinconv train` or a file of `spinconv export`.", show_default=False)],
     data: Annotated[
-        Path, typer.Argument(help="Reference frames: .xyz/.extxyz, ASE .db, .npz or QM9; FILE@:100 are some of them.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Reference frames: .xyz/.extxyz, ASE .db or .aselmdb, .npz, QM9, a folder of OC20; FILE@:100 are some of them.",
+            show_default=False,
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the tables.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a parity plot to this PNG.")] = None,
@@ -42,6 +46,18 @@ def evaluate(
     virial_key: Annotated[
         str | None, typer.Option(help="Name of the virial in the data, an energy: -stress * volume in ASE's sign.")
     ] = None,
+    ref_energy: Annotated[
+        bool, typer.Option(help="Take the reference energies of an S2EF folder's .txt off the energies: adsorption energies.")
+    ] = True,
+    free_atoms: Annotated[
+        bool, typer.Option("--free-atoms/--all-atoms", help="Leave forces of atoms that are held in place out of the errors.")
+    ] = True,
+    oc20: Annotated[
+        bool | None,
+        typer.Option(
+            "--oc20/--no-oc20", help="Show OC20's figures: force cosine, EFwT (default: where frames have tags).", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Mean absolute and root mean square errors on reference frames: energy, forces (all and per element), stress; the worst frames."""
     import torch
@@ -59,7 +75,8 @@ def evaluate(
         worst_table,
         write_predictions,
     )
-    from spinconv.potential.training.frames import Keys, Needs, as_option
+    from spinconv.potential.training.frames import Keys, Needs, as_option, held, of_all_atoms
+    from spinconv.potential.training.oc20 import figures_of, table_of
     from spinconv.potential.training.readers import read_frames
     from spinconv.potential.training.selection import short_name
     from spinconv.potential.training.units import ENERGY, LENGTH
@@ -75,15 +92,16 @@ def evaluate(
         if threads is not None:
             torch.set_num_threads(check_threads(threads, least=1, name="`--threads`"))
         loaded = load(model, dtype)
-        keys = Keys(energy_key, forces_key, stress_key, virial_key, as_option)
+        keys = Keys(energy_key, forces_key, stress_key, virial_key, as_option, ref_energy)
         file = read_frames(data, energy_unit, length_unit, keys, Needs(forces=False))
+        frames = file.frames if free_atoms else of_all_atoms(file.frames)
         architecture = {"elements": loaded.elements, "cutoff": loaded.cutoff}
         with progress_bar() as progress:
-            of = len(file.frames)
+            of = len(frames)
             result = evaluate_frames(
                 loaded.module,
                 architecture,
-                file.frames,
+                frames,
                 DTYPES[loaded.dtype],
                 where,
                 batch,
@@ -96,16 +114,22 @@ def evaluate(
         if output is not None:
             write_predictions(output, result)
     errors = frame_errors(result)[:worst]
+    wanted = any(frame.tags is not None for frame in frames) if oc20 is None else oc20
+    of_oc20 = figures_of(result) if wanted else []
     if as_json:
-        print(json.dumps(as_dict(model, data, loaded, file.units, result, errors), indent=2))
+        told = {"oc20": [figure._asdict() for figure in of_oc20]} if wanted else {}
+        print(json.dumps({**as_dict(model, data, loaded, file.units, result, errors), **told}, indent=2))
         return
-    for sentence in (file.units, *file.notes):
+    left_out = held(frames)
+    for sentence in (file.units, *file.notes, *([f"{left_out}; their forces are not in the errors (--all-atoms)"] if left_out else [])):
         console.print(escape(sentence), highlight=False)
     for doubt in (*doubts(file, as_option), *filter(None, [not_numbers(result)])):
         warn(doubt)
     console.print(error_table(result.figures, f"{escape(model.name)} on {escape(short_name(str(data)))}, {loaded.dtype}"))
-    if errors and len(file.frames) > 1:
-        console.print(worst_table(errors, len(file.frames)))
+    if of_oc20:
+        console.print(table_of(of_oc20))
+    if errors and len(frames) > 1:
+        console.print(worst_table(errors, len(frames)))
     for name, path in (("parity plot", plot), ("predictions", output)):
         if path is not None:
             console.print(f"{name}: {escape(str(path))}", highlight=False)

@@ -83,8 +83,8 @@ class Units(Section):
 
 class Data(Section):
     train: Files = Field(
-        description="Training frames: .xyz/.extxyz, ASE .db, .npz, QM9's folder or tar; relative to the config file. A list is read as one "
-        "file. FILE@:1000 or FILE@numbers.csv are some of its frames."
+        description="Training frames: .xyz/.extxyz, ASE .db or .aselmdb, .npz, QM9's folder or tar, a folder of OC20; relative to the "
+        "config file. A list is read as one file. FILE@:1000 or FILE@numbers.csv are some of its frames."
     )
     validation: FramesOrPath = Field(0.1, description="A file or several, or the number or fraction of the training frames to set aside.")
     extra: Files | None = Field(
@@ -105,6 +105,13 @@ class Data(Section):
     virial_key: str | None = Field(
         None, description="Name of the virial in the files, in place of a stress: an energy, -stress * volume; 3 x 3, nine or six numbers."
     )
+    ref_energy: bool = Field(
+        True, description="Take the reference energies of an S2EF folder's .txt off the energies: adsorption energies, as OC20 learns them."
+    )
+    train_on_free_atoms: bool = Field(
+        True, description="Forces of atoms that are held in place (ASE's FixAtoms) are left out of what is learned, and of its statistics."
+    )
+    eval_on_free_atoms: bool = Field(True, description="They are left out of validation and test errors.")
     split_seed: int = Field(0, ge=0, description="Seed of the random split into training and validation frames.")
 
 

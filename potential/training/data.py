@@ -36,7 +36,7 @@ def labelled_graph(frame: Frame, cutoff: float, dtype: torch.dtype) -> Batch:
     """The batch of one frame; DataError where it has no neighbours that mean anything, as for atoms on top of each other."""
     graph = graph_of_frame(frame, cutoff, dtype)
     n = len(frame.atoms)
-    forces = np.full((n, 3), np.nan) if frame.forces is None else frame.forces
+    forces = np.full((n, 3), np.nan) if frame.forces is None else np.where(frame.counted[:, None], frame.forces, np.nan)
     stress = np.nan if frame.stress is None else np.where(stressed_components(frame.atoms), frame.stress, np.nan)
     volume, within = (frame.atoms.get_volume(), periodic_directions(frame.atoms)) if has_stress(frame.atoms) else (1.0, np.eye(3))
     return Batch(

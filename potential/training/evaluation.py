@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 import ase.io
 import numpy as np
 import torch
-from ase.calculators.singlepoint import SinglePointCalculator
 from rich.table import Table
 
 from spinconv.potential.gradients import energy_and_forces
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.stress import has_stress, stressed_components
 from spinconv.potential.training.data import Batch, join, labelled_graph, on_device, stresses_of
-from spinconv.potential.training.frames import Frame, check_elements
+from spinconv.potential.training.frames import Frame, check_elements, structure_of
 from spinconv.potential.training.metrics import ErrorFigure, mae_and_rmse, quantities
 
 EDGES = 20_000  # about so many edges are evaluated together: enough to be fast, little enough for any memory
@@ -45,7 +44,7 @@ class Pairs(NamedTuple):
     energies: np.ndarray  # (2, n_frames) eV
     n_atoms: np.ndarray  # (n_frames,) of the frames with an energy
     forces: np.ndarray  # (2, n_atoms, 3) eV/Å
-    numbers: np.ndarray  # (n_atoms,) atomic numbers of the atoms with forces
+    numbers: np.ndarray  # (n_atoms,) atomic numbers of the atoms with forces that are labels
     stresses: np.ndarray  # (2, n_components) eV/Å³, of frames with a stress: nine of a crystal, four of a slab in the xy plane
 
 
@@ -95,7 +94,8 @@ def pairs(frames: Sequence[Frame], predictions: Sequence[Prediction]) -> Pairs:
     """The labels of frames beside their predictions."""
     both = list(zip(frames, predictions, strict=True))
     energies = [(frame.energy, found.energy, len(frame.atoms)) for frame, found in both if not np.isnan(frame.energy)]
-    forces = [(frame.forces, found.forces, frame.atoms.numbers) for frame, found in both if frame.forces is not None]
+    labelled = [(frame, found, frame.counted) for frame, found in both if frame.forces is not None]
+    forces = [(frame.forces[counted], found.forces[counted], frame.atoms.numbers[counted]) for frame, found, counted in labelled]
     stressed = [(frame, found) for frame, found in both if frame.stress is not None and found.stress is not None]
     stresses = [np.array([frame.stress, found.stress])[:, stressed_components(frame.atoms)] for frame, found in stressed]
     *energy, n_atoms = np.array(energies).reshape(-1, 3).T
@@ -152,13 +152,14 @@ def frame_errors(result: EvaluationResult) -> list[FrameError]:
     found = []
     for k, (frame, prediction) in enumerate(zip(result.frames, result.predictions, strict=True)):
         energy = 1000 * (prediction.energy - frame.energy) / len(frame.atoms)
-        if frame.forces is None:
+        counted = np.flatnonzero(frame.counted)  # (n_counted,)
+        if frame.forces is None or not len(counted):
             found.append(FrameError(k, energy, None, None, None))
             continue
-        error = 1000 * (prediction.forces - frame.forces)  # (n_atoms, 3)
-        size = np.linalg.norm(error, axis=1)  # (n_atoms,)
+        error = 1000 * (prediction.forces - frame.forces)[counted]  # (n_counted, 3)
+        size = np.linalg.norm(error, axis=1)  # (n_counted,)
         worst = int(size.argmax())
-        found.append(FrameError(k, energy, float(np.sqrt(np.mean(error**2))), float(size[worst]), worst))
+        found.append(FrameError(k, energy, float(np.sqrt(np.mean(error**2))), float(size[worst]), int(counted[worst])))
     return sorted(found, key=badness, reverse=True)
 
 
@@ -181,13 +182,11 @@ def write_predictions(path: Path, result: EvaluationResult) -> None:
     """Extended xyz of the frames, in eV and Å: references as `energy`, `forces`, `stress`, predictions as `spinconv_energy` and so on."""
     written = []
     for frame, prediction in zip(result.frames, result.predictions, strict=True):
-        atoms = frame.atoms.copy()
+        atoms = structure_of(frame)
         atoms.info["spinconv_energy"] = prediction.energy
         atoms.arrays["spinconv_forces"] = prediction.forces
         if prediction.stress is not None:
             atoms.info["spinconv_stress"] = prediction.stress.ravel()  # nine numbers: of a matrix ASE would make JSON
-        references = {"energy": frame.energy, "forces": frame.forces, "stress": frame.stress}
-        atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in references.items() if value is not None})
         written.append(atoms)
     text = io.StringIO()
     ase.io.write(text, written, format="extxyz")

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import ase
 import numpy as np
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.data import chemical_symbols
 
 from spinconv.potential.words import element_name
@@ -30,6 +32,13 @@ class Frame(NamedTuple):
     name: str  # "train.xyz, frame 7"
     called_isolated: bool = False  # the file says that this is an isolated atom
     left_out: tuple[str, ...] = ()  # what was made of labels that are missing or of no use, as the end of "3 of 9 frames ..."
+    tags: np.ndarray | None = None  # (n_atoms,) ASE's; in OC20 0 below the surface, 1 at the surface, 2 of the adsorbate
+    fixed: np.ndarray | None = None  # (n_atoms,) bool, atoms held in place, whose forces are no labels; None where there are none
+
+    @property
+    def counted(self) -> np.ndarray:
+        """(n_atoms,) bool: the atoms whose forces are labels."""
+        return np.ones(len(self.atoms), dtype=bool) if self.fixed is None else ~self.fixed
 
 
 def in_config(setting: str) -> str:
@@ -53,6 +62,7 @@ class Keys(NamedTuple):
     stress: str | None = None
     virial: str | None = None
     setting: Callable[[str], str] = in_config  # of "energy_key", "length_unit"
+    ref_energy: bool = True  # whether an energy is given less the reference energy that an S2EF folder has for it
 
 
 class Needs(NamedTuple):
@@ -73,6 +83,28 @@ def in_ev(frame: Frame, energy: float, length: float) -> Frame:
     forces = None if frame.forces is None else frame.forces * (energy / length)
     stress = None if frame.stress is None else frame.stress * (energy / length**3)
     return frame._replace(atoms=atoms, energy=frame.energy * energy, forces=forces, stress=stress)
+
+
+def structure_of(frame: Frame) -> ase.Atoms:
+    """The atoms with their tags, held in place where they are, and with the labels as the results of a calculator."""
+    atoms: ase.Atoms = frame.atoms.copy()
+    if frame.tags is not None:
+        atoms.set_tags(frame.tags)
+    atoms.set_constraint(None if frame.fixed is None else FixAtoms(mask=frame.fixed))
+    labels = {"energy": None if np.isnan(frame.energy) else frame.energy, "forces": frame.forces, "stress": frame.stress}
+    atoms.calc = SinglePointCalculator(atoms, **{name: value for name, value in labels.items() if value is not None})
+    return atoms
+
+
+def of_all_atoms(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames with the forces of all atoms as labels, also of those that are held in place."""
+    return [frame._replace(fixed=None) for frame in frames]
+
+
+def held(frames: Sequence[Frame]) -> str | None:
+    """How many atoms are held in place, in words; None where none are."""
+    n = sum(int(frame.fixed.sum()) for frame in frames if frame.fixed is not None)
+    return f"{n / sum(len(frame.atoms) for frame in frames):.0%} of the atoms are held in place" if n else None
 
 
 def check(frame: Frame) -> None:
@@ -127,6 +159,7 @@ def fingerprint(frames: Sequence[Frame]) -> str:
             frame.energy,
             frame.forces,
             frame.stress,
+            frame.fixed,
         ):
             if values is not None:
                 digest.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())

@@ -7,6 +7,7 @@ from typing import Any
 
 import ase
 import numpy as np
+from ase.constraints import FixAtoms, FixCartesian
 
 from spinconv.potential.stress import along_periodic, has_stress
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs
@@ -58,7 +59,26 @@ def labelled(atoms: ase.Atoms, keys: Keys, needs: Needs, name: str) -> Frame:
         name,
         is_called_isolated(found),
         tuple(left_out),
+        tags_of(atoms),
+        held_in_place(atoms),
     )
+
+
+def tags_of(atoms: ase.Atoms) -> np.ndarray | None:
+    """Whole numbers, one for each atom; None where a file has none."""
+    return np.array(atoms.arrays["tags"], dtype=int) if "tags" in atoms.arrays else None
+
+
+def held_in_place(atoms: ase.Atoms) -> np.ndarray | None:
+    """Which atoms ASE's constraints hold in every direction, bool (n_atoms,); None where that is none."""
+    free = np.ones((len(atoms), 3), dtype=bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            free[constraint.index] = False
+        elif isinstance(constraint, FixCartesian):
+            free[constraint.index] &= ~np.asarray(constraint.mask)
+    fixed: np.ndarray = ~free.any(axis=1)
+    return fixed if fixed.any() else None
 
 
 def everything(atoms: ase.Atoms) -> dict[str, Any]:

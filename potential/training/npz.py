@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ase
 import numpy as np
+from ase.constraints import FixAtoms
 
 from spinconv.potential.memory import available_memory, in_words
 from spinconv.potential.training.frames import DataError, Frame, Keys, Needs
@@ -22,7 +23,7 @@ LAYOUTS = {
     ("numbers", "positions", "energy", "forces"): "eV",
     ("numbers", "pos", "energy", "forces"): "eV",
 }
-BESIDE = {"cell", "lattice", "pbc", "e_unit", "r_unit", STRESS, *VIRIALS}  # understood in every layout
+BESIDE = {"cell", "lattice", "pbc", "e_unit", "r_unit", "fixed", "tags", STRESS, *VIRIALS}  # understood in every layout
 IGNORED = {  # where the frames come from, and figures and labels that stand there beside those of the layout
     *("type", "name", "theory", "code_version", "md5", "index", "indices", "id", "ids", "old_indices", "old_energies", "old_forces"),
     *(f"{quantity}_{figure}" for quantity in "EF" for figure in ("min", "max", "mean", "var", "std")),
@@ -37,10 +38,7 @@ def check_unpacked(size: int, path: Path) -> None:
 
 def read_npz(path: Path, keys: Keys, needs: Needs) -> tuple[list[Frame], str | None, str | None, str]:
     """The frames, the units of energy and length, and who says so."""
-    with np.load(path, allow_pickle=False) as archive:
-        check_unpacked(sum(member.file_size for member in archive.zip.infolist()), path)
-        layout, names = layout_of(archive.files, keys, path)
-        arrays = {key: archive[key] for key in archive.files if key in BESIDE.union(names)}
+    arrays, layout, names = arrays_of(path, keys)
     frames = [
         labelled(atoms, keys, needs, f"{path.name}, frame {k}") for k, atoms in enumerate(structures(arrays, layout, names, keys, path))
     ]
@@ -49,6 +47,20 @@ def read_npz(path: Path, keys: Keys, needs: Needs) -> tuple[list[Frame], str | N
     if stated[0] is None:
         return frames, LAYOUTS[layout], stated[1] or "Angstrom", said
     return frames, stated[0], stated[1] or "Angstrom", "stated in the file"
+
+
+def npz_atoms(path: Path) -> Iterator[ase.Atoms]:
+    """The structures of an archive."""
+    keys = Keys()
+    return iter(structures(*arrays_of(path, keys), keys, path))
+
+
+def arrays_of(path: Path, keys: Keys) -> tuple[Arrays, tuple[str, ...], tuple[str, ...]]:
+    """The arrays of an archive that mean something, its layout, and its names of numbers, positions, energy, forces."""
+    with np.load(path, allow_pickle=False) as archive:
+        check_unpacked(sum(member.file_size for member in archive.zip.infolist()), path)
+        layout, names = layout_of(archive.files, keys, path)
+        return {key: archive[key] for key in archive.files if key in BESIDE.union(names)}, layout, names
 
 
 def text(arrays: Arrays, key: str) -> str | None:
@@ -86,6 +98,7 @@ def structures(arrays: Arrays, layout: tuple[str, ...], names: tuple[str, ...], 
     if np.any(numbers != np.rint(numbers)):
         raise DataError(f"{path}: `{names[0]}` must be whole atomic numbers, got {numbers[numbers != np.rint(numbers)][0]}")
     cells, pbc = lattices(arrays, layout, n_frames, path)
+    fixed, tags = (of_atoms(arrays, name, n_frames, n_atoms, path) for name in ("fixed", "tags"))
     labels = {
         key: each_frame(arrays, name, n_frames, shapes, path)
         for key, name, shapes in (
@@ -98,6 +111,10 @@ def structures(arrays: Arrays, layout: tuple[str, ...], names: tuple[str, ...], 
     found = []
     for k, x in enumerate(positions):
         atoms = ase.Atoms(numbers[k].astype(int), x, cell=cells[k], pbc=pbc[k])
+        if tags is not None:
+            atoms.set_tags(tags[k].astype(int))
+        if fixed is not None:
+            atoms.set_constraint(FixAtoms(mask=fixed[k].astype(bool)))
         atoms.info.update({key: values[k] for key, values in labels.items()})
         found.append(atoms)
     return found
@@ -123,6 +140,15 @@ def lattices(arrays: Arrays, layout: tuple[str, ...], n_frames: int, path: Path)
         raise DataError(f"{path}: `pbc` of 3 values may be of 3 axes or 3 frames; give 3 x 3")
     each = pbc[:, None] if pbc.shape == (n_frames,) != (3,) else pbc
     return cells, np.broadcast_to(each.astype(bool), (n_frames, 3))
+
+
+def of_atoms(arrays: Arrays, name: str, n_frames: int, n_atoms: int, path: Path) -> np.ndarray | None:
+    """`fixed` (true or false) or `tags` of the atoms of each frame; None where an archive has none."""
+    if name not in arrays:
+        return None
+    values = np.asarray(arrays[name])
+    plain = values.astype(np.int64) if values.dtype.kind == "b" else values
+    return of_frames({name: plain}, name, n_frames, [(n_atoms,)], path)
 
 
 def of_frames(arrays: Arrays, name: str, n_frames: int, shapes: list[tuple[int, ...]], path: Path) -> np.ndarray:

@@ -10,7 +10,7 @@ from rich.console import Console
 from spinconv.potential.stress import has_stress
 from spinconv.potential.training.config import Config, ConfigError, Data
 from spinconv.potential.training.doubts import doubts, say_doubt
-from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, split
+from spinconv.potential.training.frames import DataError, Frame, Keys, Needs, held, of_all_atoms, split
 from spinconv.potential.training.readers import FrameFile, read_frames
 
 
@@ -53,9 +53,21 @@ def read_splits(config: Config, source: Source, console: Console) -> Splits:
             raise ConfigError(f"{source.name}: `data.validation` must leave frames to train on: {n} of {len(frames)} are asked for")
         train, validation = split(frames, n, d.split_seed)
     test = read(config, source, d.test, console) if d.test is not None else []
+    say_held(console, [*train, *validation, *test], d)
     plain = Data(train=d.extra or d.train)  # made by our own command, in eV and Å, whatever the other files are in
     extra = read(config.model_copy(update={"data": plain}), source, d.extra, console) if d.extra is not None else []
+    train = train if d.train_on_free_atoms else of_all_atoms(train)
+    validation, test = (part if d.eval_on_free_atoms else of_all_atoms(part) for part in (validation, test))
     return Splits(train, validation, test, extra)
+
+
+def say_held(console: Console, frames: list[Frame], d: Data) -> None:
+    """What becomes of the forces of atoms that are held in place, if there are any."""
+    if (words := held(frames)) is not None:
+        learned = "not learned" if d.train_on_free_atoms else "learned"
+        judged = "not in the errors" if d.eval_on_free_atoms else "in the errors"
+        keys = f"`data.train_on_free_atoms: {d.train_on_free_atoms}`, `data.eval_on_free_atoms: {d.eval_on_free_atoms}`".lower()
+        console.print(f"{words}; their forces are {learned}, and {judged} ({keys})", highlight=False, markup=False)
 
 
 def read(config: Config, source: Source, paths: str | list[str], console: Console) -> list[Frame]:
@@ -78,6 +90,6 @@ def read_file(config: Config, source: Source, path: str, needs: Needs | None = N
         source.folder / Path(path).expanduser(),
         d.units.energy if d.units else None,
         d.units.length if d.units else None,
-        Keys(d.energy_key, d.forces_key, d.stress_key, d.virial_key),
+        Keys(d.energy_key, d.forces_key, d.stress_key, d.virial_key, ref_energy=d.ref_energy),
         needs or Needs(w.energy_weight > 0, w.forces_weight > 0, w.stress_weight > 0),
     )

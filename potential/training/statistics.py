@@ -72,9 +72,9 @@ def scale(frames: Sequence[Frame], elements: Sequence[int], energies: np.ndarray
 
 
 def force_rms(frames: Sequence[Frame]) -> float:
-    """Root mean square of the force components (eV/Å), 0 where there are none."""
-    forces = [frame.forces.ravel() for frame in frames if frame.forces is not None]
-    return float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if forces else 0.0
+    """Root mean square of the force components that are labels (eV/Å), 0 where there are none."""
+    forces = [frame.forces[frame.counted].ravel() for frame in frames if frame.forces is not None]
+    return float(np.sqrt(np.mean(np.concatenate(forces) ** 2))) if sum(map(len, forces)) else 0.0
 
 
 def has_forces(frames: Sequence[Frame]) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from structures import ethanol, water_box
 from typer import Typer
 from typer.testing import CliRunner
@@ -220,3 +221,25 @@ def test_what_cannot_be_evaluated_is_refused(files):
         assert result.exit_code == 1
         assert "ERROR: " in result.output
         assert sentence in result.output.replace("\n", "")
+
+
+def test_oc20_s_figures_are_of_free_atoms_and_shown_where_frames_have_tags(files):
+    atoms = ase.io.read(files / "data.xyz", 0)
+    atoms.calc.results["energy"] -= 0.1  # as predicted
+    atoms.calc.results["forces"] = np.where(np.arange(9)[:, None] < 2, atoms.calc.results["forces"] + 5.0, atoms.calc.results["forces"])
+    plain = atoms.copy()
+    plain.calc = atoms.calc
+    ase.io.write(files / "plain.xyz", plain)
+    assert "EFwT" not in command(files / "model.pt", files / "plain.xyz").output
+    atoms.set_tags([0, 0, 1, 1, 2, 2, 2, 2, 2])
+    atoms.set_constraint(FixAtoms([0, 1]))
+    ase.io.write(files / "tagged.xyz", atoms)
+    shown = command(files / "model.pt", files / "tagged.xyz").output
+    assert "22% of the atoms are held in place; their forces are not in the errors (--all-atoms)" in shown
+    assert "EFwT" in shown
+    for options, mae in (((), 0.2), (("--all-atoms",), (7 * 0.2 + 2 * 5.0) / 9)):
+        found = json.loads(command(files / "model.pt", files / "tagged.xyz", "--json", *options).output)["oc20"]
+        values = {figure["quantity"]: figure["value"] for figure in found}
+        assert values["energy MAE"] == pytest.approx(0.0, abs=1e-6)
+        assert values["force MAE"] == pytest.approx(mae, rel=1e-2)
+        assert values["EFwT"] == 0.0

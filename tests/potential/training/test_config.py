@@ -49,8 +49,9 @@ def test_the_shortest_config_is_data_and_a_length(tmp_path):
         ({"model": {"cutoff": "5 A"}}, "ethanol.yaml: `model.cutoff` must be a number, got '5 A'"),
         (
             {"data": {}},
-            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db, .npz, QM9's folder or tar; relative to the "
-            "config file. A list is read as one file. FILE@:1000 or FILE@numbers.csv are some of its frames.",
+            "ethanol.yaml: `data.train` is missing: Training frames: .xyz/.extxyz, ASE .db or .aselmdb, .npz, QM9's folder or tar, a "
+            "folder of OC20; relative to the config file. A list is read as one file. "
+            "FILE@:1000 or FILE@numbers.csv are some of its frames.",
         ),
         ({"batchsize": 5}, "ethanol.yaml: `batchsize` is not a known key; did you mean `batch_size`?"),
         ({"batch_size": 0}, "ethanol.yaml: `batch_size` must be at least 1, got 0"),

@@ -1,0 +1,45 @@
+"""A loaded model, of a checkpoint or of an exported file, as a calculator of ASE: energy and forces, for relaxations."""
+
+from typing import Any
+
+import ase
+import numpy as np
+import torch
+from ase.calculators.calculator import Calculator, all_changes
+from ase.data import chemical_symbols
+
+from spinconv.export.execution import evaluate_module
+from spinconv.export.loading import Loaded
+from spinconv.export.plain_torch import plain_torch
+from spinconv.export.writer import DTYPES
+from spinconv.potential import build_graph
+from spinconv.potential.words import element_name
+
+
+class LoadedCalculator(Calculator):
+    """Energy (eV) and forces (eV/Å) as the model gives them: the gradient of the energy, or direct ones of a model that has such."""
+
+    implemented_properties: list[str] = ["energy", "free_energy", "forces"]  # noqa: RUF012  (ASE declares it so)
+
+    def __init__(self, loaded: Loaded, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.loaded, self.device = loaded, torch.device(device)
+        self.module = loaded.module.to(device=self.device, dtype=DTYPES[loaded.dtype])
+
+    @plain_torch()
+    def calculate(
+        self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
+    ) -> None:
+        """Fills `results`; ValueError where an element is not the model's, or the numbers are none."""
+        super().calculate(atoms, properties or ["energy"], system_changes)
+        assert self.atoms is not None  # the base class has just set them
+        known = self.loaded.elements
+        if unknown := sorted(set(self.atoms.numbers.tolist()) - set(known)):
+            names = ", ".join(chemical_symbols[z] for z in known)
+            raise ValueError(f"`atoms` must consist of the model's elements {names}, got {element_name(unknown[0])}")
+        evaluation = evaluate_module(self.module, DTYPES[self.loaded.dtype], build_graph(self.atoms, self.loaded.cutoff, torch.float64))
+        energy = float(evaluation.energies[0].detach())
+        forces = evaluation.forces.detach().cpu().numpy().astype(np.float64)
+        if not np.isfinite(energy) or not np.isfinite(forces).all():
+            raise ValueError(f"energy and forces must be finite, got {energy} eV: look for atoms on top of each other")
+        self.results: dict[str, Any] = {"energy": energy, "free_energy": energy, "forces": forces}
