@@ -79,7 +79,9 @@ def roll_harmonics(w: dict[str, Tensor], name: str, image: Tensor) -> Tensor:
     n_longitude, n, n_latitude, channels = image.shape
     to_harmonics, rolls = w["constants.harmonics"], w["constants.rolls"]
     n_harmonics = rolls.shape[1]
-    a = torch.matmul(image.permute(1, 3, 2, 0).reshape(n * channels, n_latitude * n_longitude), to_harmonics).view(n, channels * n_harmonics)
+    a = torch.matmul(image.permute(1, 3, 2, 0).reshape(n * channels, n_latitude * n_longitude), to_harmonics).view(
+        n, channels * n_harmonics
+    )
     weight = w[name + ".weight"]  # [H, C (lmax + 1)^2]
     rolled = torch.matmul(weight.view(1, -1, n_harmonics), rolls).view(-1, channels * n_harmonics)
     responses = torch.matmul(a, rolled.t()).view(n, n_longitude, weight.shape[0]) + w[name + ".bias"]

@@ -32,7 +32,10 @@ class EmbeddingBlock(nn.Module):
 
 
 class DistanceFeatures(nn.Module):
-    """The weights of `equations.distance_features`; centres (Å) and rate (1/Å^2) of the Gaussians exp(rate (x - centre)^2) are not learned."""
+    """The weights of `equations.distance_features`.
+
+    Centres (Å) and rate (1/Å^2) of the Gaussians exp(rate (x - centre)^2) are not learned.
+    """
 
     centers: torch.Tensor
     rate: torch.Tensor
@@ -56,11 +59,10 @@ class SpinConvolution(nn.Module):
         hidden = config.hidden_channels
         if kind == "grid":
             inputs = config.channels // config.groups * config.n_latitude
-            shape, n_inputs = (hidden, inputs, config.n_longitude), inputs * config.n_longitude
+            shape = [hidden, inputs, config.n_longitude]
         else:
-            n_inputs = config.channels * (config.lmax + 1) ** 2
-            shape = (hidden, n_inputs)
-        bound = 1 / math.sqrt(n_inputs)  # torch's own beginning of linear layers and convolutions
+            shape = [hidden, config.channels * (config.lmax + 1) ** 2]
+        bound = 1 / math.sqrt(math.prod(shape[1:]))  # torch's own beginning of linear layers and convolutions
         self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(hidden).uniform_(-bound, bound))
         self.norm = nn.GroupNorm(config.groups, hidden)
@@ -112,7 +114,7 @@ class GridSpinConv(PotentialModel):
         return {**self.shared_constants(), **grid_constants(self.config)}
 
     def settings(self) -> dict[str, float]:
-        """The numbers that the equations ask for by name. In training, random rotations are new ones at every call."""
+        """The numbers that the equations ask for by name."""
         c = self.config
         return {
             **self.shared_settings(),
@@ -127,7 +129,7 @@ class GridSpinConv(PotentialModel):
             "energy_offset": float(c.energy_offset),
             "force_scale": float(c.force_scale),
             "n_rotations": float(c.n_rotations),
-            "seed": -1.0 if self.training else float(c.seed),
+            "seed": float(c.seed),
         }
 
     def energies(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -136,14 +138,18 @@ class GridSpinConv(PotentialModel):
     def forces(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """See `equations.forces`; ValueError by a model without a head for them."""
         self._check_head()
-        return equations.forces(self.weights(), self.settings(), numbers, edge_index, vectors)
+        return equations.forces(self.weights(), self._drawn(), numbers, edge_index, vectors)
 
     def energies_and_forces(
         self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both of the same messages."""
         self._check_head()
-        return equations.energies_and_forces(self.weights(), self.settings(), numbers, edge_index, vectors)
+        return equations.energies_and_forces(self.weights(), self._drawn(), numbers, edge_index, vectors)
+
+    def _drawn(self) -> dict[str, float]:
+        """The settings; in training, random rotations are new ones at every call."""
+        return {**self.settings(), "seed": -1.0} if self.training else self.settings()
 
     def _check_head(self) -> None:
         if not self.config.direct_forces:

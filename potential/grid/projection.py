@@ -64,9 +64,9 @@ def pairs_of_edges(edge_index: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
 def edge_frames(s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atoms: int) -> tuple[Tensor, Tensor]:
     """A frame for every edge, rows x along the edge, y, z, [e, 3, 3], left-handed as published; and how far its roll means anything, [e].
 
-    z is across the edge and the mean direction of the neighbours of the receiver, which fade out at the cutoff, plus `frame_offset` (Å) along
-    each axis: it makes up for a mean of zero, and is the only thing here that is not rotation invariant. Within 0.01 rad of that direction
-    the roll of an edge fades out of what it sees.
+    z is across the edge and the mean direction of the neighbours of the receiver, which fade out at the cutoff, plus `frame_offset` (Å)
+    along each axis: it makes up for a mean of zero, and is the only thing here that is not rotation invariant. Within 0.01 rad of that
+    direction the roll of an edge fades out of what it sees.
     """
     i = edge_index[1]
     distances = safe_norm(vectors)

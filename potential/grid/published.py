@@ -129,8 +129,8 @@ def published_model(
 ) -> Published:
     """The model of constructor `arguments` and of a `state` with the original's names; ValueError says what does not fit.
 
-    `elements` are those it is to know, all of the original's if None; `forces` is `random` or `fixed` for a force-centric one. An atom without
-    neighbours has the energy that the original gives it: that becomes its reference energy.
+    `elements` are those it is to know, all of the original's if None; `forces` is `random` or `fixed` for a force-centric one. An atom
+    without neighbours has the energy that the original gives it: that becomes its reference energy.
     """
     units = units or Units()
     known = checked_arguments(arguments)
@@ -199,7 +199,9 @@ def remarks_on(known: Mapping[str, Any], units: Units) -> list[str]:
     if not known["use_pbc"]:
         remarks.append("`use_pbc` was off: the original saw no periodic images and 32 neighbours at most; here periodic images are seen")
     if not known["otf_graph"]:
-        remarks.append("`otf_graph` was off: the original took the neighbours that stood in its data; here they are those within the cutoff")
+        remarks.append(
+            "`otf_graph` was off: the original took the neighbours that stood in its data; here they are those within the cutoff"
+        )
     if not known["regress_forces"]:
         remarks.append("`regress_forces` was off: only energies were trained; forces are the gradient of the energy")
     elif known["force_estimator"] == "grad" and abs(units.force / units.energy - 1) > 1e-6:
@@ -231,7 +233,9 @@ def load(name: str, parameter: torch.nn.Parameter, state: Mapping[str, Any], kno
     if theirs not in state:
         raise ValueError(f"lacks `{theirs}`, which the published SpinConv with this config has")
     value, rows = state[theirs], element_rows(name, known["max_num_elements"], config.elements)
-    expected = tuple(parameter.shape) if rows is None else (known["max_num_elements"] ** (2 if "distance." in name else 1), parameter.shape[1])
+    expected = (
+        tuple(parameter.shape) if rows is None else (known["max_num_elements"] ** (2 if "distance." in name else 1), parameter.shape[1])
+    )
     if not isinstance(value, torch.Tensor) or not value.is_floating_point() or tuple(value.shape) != expected:
         came = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value).__name__
         raise ValueError(f"`{theirs}` must be real numbers of the shape {expected} by its config, got {came}")

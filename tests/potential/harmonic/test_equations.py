@@ -4,10 +4,10 @@ import ase
 import pytest
 import sympy
 import torch
+from pages import compiled_pages
 from structures import ethanol, triclinic, water_box
 
 from models import random_model
-from pages import compiled_pages
 from spinconv.potential import build_graph, layers
 from spinconv.potential.harmonic import equations
 
