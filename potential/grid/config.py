@@ -52,7 +52,7 @@ class GridConfig(KindConfig):
     """Rows of the grid on the sphere, from pole to pole."""
     n_longitude: int = 12
     """Columns of the grid on the sphere."""
-    frame_offset: float = 0.1
+    frame_offset: float = 0.01
     """Added (Å) to each component of the mean direction of neighbours that an edge takes its frame from; published models have 0.0001. In
     symmetric surroundings, where the mean vanishes, energies change by their grid's roughness as atoms move by this."""
     convolution: str = "grid"
