@@ -1,15 +1,11 @@
 """What a grid model is made of."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
 
 from spinconv.potential.config import KindConfig, check_whole_number, is_number
 
-CHOICES = {
-    "convolution": ("grid", "harmonics"),
-    "force_convolution": ("grid", "harmonics"),
-    "forces": ("gradient", "random", "fixed"),
-    "gradient": ("intact", "published"),
-}
+CHOICES = ("convolution", "force_convolution", "forces", "gradient")
 WHOLE = {
     "n_blocks": (1, 16),
     "channels": (8, 1024),
@@ -30,8 +26,6 @@ POSITIVE = ("radial_width", "force_scale", "frame_offset")
 class GridConfig(KindConfig):
     """Architecture of the published SpinConv (arXiv:2106.09575); raises ValueError on construction if a field is out of range."""
 
-    cutoff: float = 6.0
-    """Distance (Å) beyond which two atoms are no neighbours."""
     n_blocks: int = 2
     """Number of message blocks: each lets an atom see one cutoff further."""
     channels: int = 32
@@ -53,21 +47,20 @@ class GridConfig(KindConfig):
     n_longitude: int = 12
     """Columns of the grid on the sphere."""
     frame_offset: float = 0.01
-    """Added (Å) to each component of the mean direction of neighbours that an edge takes its frame from; published models have 0.0001. In
-    symmetric surroundings, where the mean vanishes, energies change by their grid's roughness as atoms move by this."""
-    convolution: str = "grid"
+    """Å along each axis, added to the mean direction of neighbours that frames are taken from, for where it vanishes; published: 0.0001."""
+    convolution: Literal["grid", "harmonics"] = "grid"
     """`grid`: kernels on the grid roll about the edge; `harmonics`: on spherical harmonics of what the grid holds (`rotspharmwd`)."""
-    force_convolution: str = "grid"
+    force_convolution: Literal["grid", "harmonics"] = "grid"
     """The same of the head of the forces."""
     lmax: int = 0
     """Highest degree of these harmonics; 0 where none are asked for."""
-    forces: str = "gradient"
+    forces: Literal["gradient", "random", "fixed"] = "gradient"
     """`gradient` of the energy; or the head of the force-centric model, averaged over `random` or over `fixed` rotations."""
     n_rotations: int = 5
     """Rotations that the head of the forces averages over."""
     seed: int = 0
     """Of the random rotations; -1 draws new ones by torch's generator at every call, as published."""
-    gradient: str = "intact"
+    gradient: Literal["intact", "published"] = "intact"
     """`intact`: of the whole energy; `published`: as if no neighbour could move on the sphere, which conserves nothing."""
     envelope: bool = True
     """Whether neighbours fade out smoothly at the cutoff; published models do not, and their energy jumps there."""
@@ -89,7 +82,8 @@ class GridConfig(KindConfig):
             raise ValueError(f"`energy_offset` must be a number (eV), got {self.energy_offset!r}")
         for name, (least, most) in WHOLE.items():
             check_whole_number(self, name, least, most)
-        for name, known in CHOICES.items():
+        for name in CHOICES:
+            known = get_args(get_type_hints(type(self))[name])
             if getattr(self, name) not in known:
                 raise ValueError(f"`{name}` must be one of {', '.join(known)}, got {getattr(self, name)!r}")
         for name in ("scale_distances", "envelope"):

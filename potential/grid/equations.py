@@ -63,11 +63,11 @@ def roll_on_grid(w: dict[str, Tensor], name: str, image: Tensor) -> Tensor:
     hidden, inputs = weight.shape[0], weight.shape[1]
     seen = torch.matmul(forth, image.view(n_longitude, n * n_latitude * channels))
     seen = seen.view(2, n_waves, n, n_latitude, groups, channels // groups).permute(0, 1, 4, 2, 5, 3)
-    seen = seen.reshape(2, n_waves * groups, n, inputs)
+    c, s = seen.reshape(2, n_waves * groups, n, inputs).unbind(0)  # no indices: their derivatives would be filled up with zeros
     kernels = torch.matmul(weight, forth.t()).view(groups, hidden // groups, inputs, 2, n_waves).permute(3, 4, 0, 2, 1)
-    kernels = kernels.reshape(2, n_waves * groups, inputs, hidden // groups)
-    cosine = torch.baddbmm(torch.bmm(seen[0], kernels[0]), seen[1], kernels[1])
-    sine = torch.baddbmm(torch.bmm(seen[1], kernels[0]), seen[0], kernels[1], alpha=-1)
+    kc, ks = kernels.reshape(2, n_waves * groups, inputs, hidden // groups).unbind(0)
+    cosine = torch.baddbmm(torch.bmm(c, kc), s, ks)
+    sine = torch.baddbmm(torch.bmm(s, kc), c, ks, alpha=-1)
     waves = torch.stack([cosine, sine]).view(2 * n_waves, groups, n, hidden // groups).transpose(1, 2).reshape(2 * n_waves, n * hidden)
     responses = torch.matmul(back, waves).view(n_longitude, n, hidden) + w[name + ".bias"]
     return silu(responses).mean(0)
@@ -129,7 +129,9 @@ def messages(
     return m
 
 
-def readout(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor, m: Tensor) -> Tensor:
+def energies_of_messages(
+    w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor, m: Tensor
+) -> Tensor:
     """E_i = E0 + scale (head(sum of messages into i) - head(0)): an atom without neighbours has its reference energy; float64 [n_atoms].
 
     `energy_offset`, of the whole structure, is shared out among its atoms.
@@ -228,7 +230,7 @@ def energies(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_in
     """
     edge_index, vectors = kept_edges(s, edge_index, vectors, numbers.shape[0])
     seen = see(s, edge_index, vectors, numbers.shape[0])
-    return readout(w, s, numbers, edge_index, vectors, messages(w, s, numbers, edge_index, vectors, seen))
+    return energies_of_messages(w, s, numbers, edge_index, vectors, messages(w, s, numbers, edge_index, vectors, seen))
 
 
 def forces(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor) -> Tensor:
@@ -243,5 +245,5 @@ def energies_and_forces(
     edge_index, vectors = kept_edges(s, edge_index, vectors, numbers.shape[0])
     seen = see(s, edge_index, vectors, numbers.shape[0])
     m = messages(w, s, numbers, edge_index, vectors, seen)
-    energy = readout(w, s, numbers, edge_index, vectors, m)
+    energy = energies_of_messages(w, s, numbers, edge_index, vectors, m)
     return energy, forces_of_messages(w, s, numbers, edge_index, vectors, m)

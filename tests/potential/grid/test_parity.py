@@ -55,7 +55,7 @@ def test_network_given_the_splat_has_the_original_s_messages_energies_and_forces
         vectors = system["edge_vectors"].clone().requires_grad_(True)
         m = equations.messages(w, s, numbers, edge_index, vectors, stored_splat(system))
         assert_same(m.detach(), system["message_block_outputs"].sum(0), reference.rounding)  # the blocks after the first are residuals
-        energy = equations.readout(w, s, numbers, edge_index, vectors, m).sum()
+        energy = equations.energies_of_messages(w, s, numbers, edge_index, vectors, m).sum()
         assert_same(energy.detach(), system["energy"].double(), reference.rounding)
         if reference.is_direct:
             forces = equations.rotated_forces(w, s, numbers, edge_index, vectors, m, system["random_rotations"])
