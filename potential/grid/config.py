@@ -127,5 +127,6 @@ class GridConfig(KindConfig):
         return not self.direct_forces and self.gradient == "intact" and self.envelope and self.max_neighbors == 0
 
     def least_weights(self) -> int:
-        """Every block mixes networks of its hidden channels."""
-        return self.n_blocks * self.hidden_channels**2
+        """Every block has kernels, and the widest layers of two embedding blocks."""
+        kernels = 8 * self.n_latitude * self.n_longitude if self.convolution == "grid" else self.channels * (self.lmax + 1) ** 2
+        return self.n_blocks * self.hidden_channels * (kernels + 16 * self.hidden_channels)

@@ -136,6 +136,8 @@ def published_model(
     known = checked_arguments(arguments)
     config = config_of(known, units, elements, forces, gradient)
     state, remarks = dict(state), remarks_on(known, units)
+    if config.least_weights() > (there := sum(value.numel() for value in state.values())):
+        raise ValueError(f"has {there} numbers in its weights, its config wants at least {config.least_weights()}")
     model = GridSpinConv(config, [0.0] * len(config.elements)).to(torch.float64).to(precision(state))
     mapped = [load(name, parameter, state, known, config) for name, parameter in model.named_parameters()]
     mapped += [constant(name, state[name], config) for name in sorted(state) if is_constant(name)]
@@ -158,9 +160,9 @@ def checked_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"has `{unknown[0]}`, which is no argument of the published SpinConv: it is of another model")
     known = {**DEFAULTS, **given}
     for name in ("sphere_message", "output_message"):
-        if known[name] not in SPHERES:
+        if known[name] not in list(SPHERES):
             raise ValueError(f"`{name}` must be one of {', '.join(SPHERES)}, got {shown(known[name])}: the original had nothing else")
-    if known["force_estimator"] not in HEADS:
+    if known["force_estimator"] not in list(HEADS):
         raise ValueError(f"`force_estimator` must be one of {', '.join(HEADS)}, got {shown(known['force_estimator'])}")
     if not isinstance(known["max_num_neighbors"], int) or known["max_num_neighbors"] < 1:
         raise ValueError(f"`max_num_neighbors` must be a whole number from 1 on, got {shown(known['max_num_neighbors'])}")
@@ -178,18 +180,20 @@ def config_of(known: Mapping[str, Any], units: Units, elements: Sequence[int] | 
     heads = HEADS["grad" if not known["regress_forces"] else known["force_estimator"]]
     if forces is not None and forces not in heads:
         raise ValueError(f"`forces` of this model must be {' or '.join(heads)}, got {forces!r}")
-    return GridConfig(
-        elements=chosen,
-        convolution=SPHERES[known["sphere_message"]],
-        force_convolution=SPHERES[known["output_message"]],
-        lmax=int(known["lmax"] or 0),
-        forces=forces or heads[-1],
-        gradient=gradient,
-        envelope=False,
-        frame_offset=FRAME_OFFSET,
-        energy_offset=units.offset,
-        force_scale=units.force / units.energy,
-        **{ours: known[name] for name, ours in FIELDS.items()},
+    return GridConfig.from_dict(
+        {
+            "elements": chosen,
+            "convolution": SPHERES[known["sphere_message"]],
+            "force_convolution": SPHERES[known["output_message"]],
+            "lmax": known["lmax"] or 0,
+            "forces": forces or heads[-1],
+            "gradient": gradient,
+            "envelope": False,
+            "frame_offset": FRAME_OFFSET,
+            "energy_offset": units.offset,
+            "force_scale": units.force / units.energy,
+            **{ours: known[name] for name, ours in FIELDS.items()},
+        }
     )
 
 

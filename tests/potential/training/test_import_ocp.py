@@ -218,6 +218,12 @@ REFUSED = {
     "another model's arguments": (put(ATTRIBUTES + "num_filters", 3), "has `num_filters`, which is no argument of the published SpinConv"),
     "a sphere that was not there": (put(ATTRIBUTES + "sphere_message", "spharm"), "`sphere_message` must be one of fullconv, rotspharmwd"),
     "a head that was not there": (put(ATTRIBUTES + "force_estimator", "rot"), "`force_estimator` must be one of random, grad"),
+    "a network of a size that is not there": (
+        put(ATTRIBUTES + "mid_hidden_channels", 4096),
+        r"has \d+ numbers in its weights, its config wants",
+    ),
+    "an argument of no sense": (put(ATTRIBUTES + "sphere_message", ["fullconv"]), "`sphere_message` must be one of"),
+    "a degree of no sense": (put(ATTRIBUTES + "lmax", "three"), "`lmax` must be a whole number from 0 to 12, got 'three'"),
     "no config": (lambda written: written.pop("config"), "must be a checkpoint of the trainer of OCP, with `state_dict` and `config`"),
     "no weights": (put("state_dict", {}), "must have tensors by name in `state_dict`"),
     "no scale": (put("normalizers/target/std", torch.tensor(0.0)), "must have a finite mean and a positive std in `normalizers.target`"),
