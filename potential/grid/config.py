@@ -56,8 +56,8 @@ class GridConfig(KindConfig):
     """Highest degree of these harmonics; 0 where none are asked for."""
     forces: Literal["gradient", "random", "fixed"] = "gradient"
     """`gradient` of the energy; or the head of the force-centric model, averaged over `random` or over `fixed` rotations."""
-    n_rotations: int = 5
-    """Rotations that the head of the forces averages over."""
+    n_rotations: int = 8
+    """Rotations that the head of the forces averages over; of `fixed` ones a multiple of 4, so that they add up to zero."""
     seed: int = 0
     """Of the random rotations; -1 draws new ones by torch's generator at every call, as published."""
     gradient: Literal["intact", "published"] = "intact"
@@ -89,6 +89,8 @@ class GridConfig(KindConfig):
         for name in ("scale_distances", "envelope"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"`{name}` must be true or false, got {getattr(self, name)!r}")
+        if self.forces == "fixed" and self.n_rotations % 4:
+            raise ValueError(f"`n_rotations` must be a multiple of 4 where they are fixed, got {self.n_rotations}")
         self._check_groups()
         self._check_harmonics()
 

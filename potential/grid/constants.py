@@ -74,7 +74,17 @@ def rolls(n: int, lmax: int) -> torch.Tensor:
 
 
 def fixed_rotations(n: int) -> torch.Tensor:
-    """n rotation matrices that are spread evenly over all rotations, [n, 3, 3]: a super-Fibonacci spiral (Alexa, CVPR 2022)."""
+    """n rotation matrices, a multiple of four, that are spread over all rotations and add up to zero, [n, 3, 3].
+
+    A super-Fibonacci spiral of a quarter as many (Alexa, CVPR 2022), each before half turns about no axis, x, y and z: what a head says
+    alike in all directions is no force then.
+    """
+    half_turns = torch.tensor([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]], dtype=torch.float64)
+    return torch.einsum("ta,nab->ntab", half_turns, spiral(n // 4)).flatten(0, 1)
+
+
+def spiral(n: int) -> torch.Tensor:
+    """n rotation matrices that are far from each other, [n, 3, 3]."""
     s = torch.arange(n, dtype=torch.float64) + 0.5
     inner, outer = torch.sqrt(s / n), torch.sqrt(1 - s / n)
     alpha, beta = s * (2 * math.pi / math.sqrt(2)), s * (2 * math.pi / IRRATIONAL)

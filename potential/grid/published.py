@@ -180,6 +180,9 @@ def config_of(known: Mapping[str, Any], units: Units, elements: Sequence[int] | 
     heads = HEADS["grad" if not known["regress_forces"] else known["force_estimator"]]
     if forces is not None and forces not in heads:
         raise ValueError(f"`forces` of this model must be {' or '.join(heads)}, got {forces!r}")
+    fields = {ours: known[name] for name, ours in FIELDS.items()}
+    if (forces or heads[-1]) == "fixed" and isinstance(fields["n_rotations"], int):
+        fields["n_rotations"] = (fields["n_rotations"] + 3) // 4 * 4  # that they add up to zero
     return GridConfig.from_dict(
         {
             "elements": chosen,
@@ -192,7 +195,7 @@ def config_of(known: Mapping[str, Any], units: Units, elements: Sequence[int] | 
             "frame_offset": FRAME_OFFSET,
             "energy_offset": units.offset,
             "force_scale": units.force / units.energy,
-            **{ours: known[name] for name, ours in FIELDS.items()},
+            **fields,
         }
     )
 

@@ -22,6 +22,7 @@ def test_config_survives_being_written_down() -> None:
         ({"channels": 28}, "`channels` must be made of 3 equal groups"),
         ({"channels": 24, "hidden_channels": 32}, "`hidden_channels` must be a multiple of the 3 groups, got 32"),
         ({"gradient": "cut"}, "`gradient` must be one of intact, published, got 'cut'"),
+        ({"forces": "fixed", "n_rotations": 5}, "`n_rotations` must be a multiple of 4 where they are fixed, got 5"),
         ({"forces": "direct"}, "`forces` must be one of gradient, random, fixed, got 'direct'"),
         ({"envelope": 1}, "`envelope` must be true or false, got 1"),
         ({"convolution": "harmonics"}, "`lmax` must be 1 at least"),
