@@ -80,6 +80,6 @@ def of_systems(atom_energies: torch.Tensor, graph: Graph) -> torch.Tensor:
 
 def energies_alone(model: Model, graph: Graph) -> Evaluation:
     """Energies of every system for a training that learns nothing else, at a fraction of the work; `forces` and `virials` are empty."""
-    atom_energies = model.energies(graph.numbers, graph.edge_index, graph.vectors)
+    atom_energies = energies_of_atoms(model, graph, graph.vectors)
     empty = graph.vectors.new_empty(0, 3), graph.vectors.new_empty(0, 3, 3)
     return Evaluation(of_systems(atom_energies, graph), atom_energies, *empty)
