@@ -3,6 +3,8 @@ from .gradients import energy_and_forces as energy_and_forces
 from .graph import Graph as Graph
 from .graph import batch_graphs as batch_graphs
 from .graph import build_graph as build_graph
+from .grid.config import GridConfig as GridConfig
+from .grid.model import GridSpinConv as GridSpinConv
 from .harmonic.config import ModelConfig as ModelConfig
 from .harmonic.model import HarmonicSpinConv as HarmonicSpinConv
 from .kinds import KINDS as KINDS

@@ -42,7 +42,7 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
     if says_forces(model):
         return energy_and_direct_forces(model, graph, create_graph)
     vectors = graph.vectors.detach().requires_grad_(True)
-    atom_energies = model.energies(graph.numbers, graph.edge_index, vectors)
+    atom_energies = energies_of_atoms(model, graph, vectors)
     (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)
     j, i = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.numbers), 3, dtype=gradient.dtype, device=gradient.device)
@@ -55,9 +55,22 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
 def energy_and_direct_forces(model: Model, graph: Graph, create_graph: bool) -> Evaluation:
     """The same for a model that says its forces itself: there is no virial."""
     with torch.set_grad_enabled(create_graph):
-        arguments = graph.numbers, graph.edge_index, graph.vectors.detach()
-        atom_energies = model.energies(*arguments)
-        return Evaluation(of_systems(atom_energies, graph), atom_energies, model.forces(*arguments), None)
+        vectors = graph.vectors.detach()
+        atom_energies = energies_of_atoms(model, graph, vectors)
+        forces = model.forces(graph.numbers, graph.edge_index, vectors)
+        return Evaluation(of_systems(atom_energies, graph), atom_energies, forces, None)
+
+
+def energies_of_atoms(model: Model, graph: Graph, vectors: torch.Tensor) -> torch.Tensor:
+    """`model.energies`; if there is an `energy_offset` of every structure, which it shares out among all atoms that it is given, each
+    system's atoms share one."""
+    energies = model.energies(graph.numbers, graph.edge_index, vectors)
+    settings = model.settings if isinstance(model, torch.jit.ScriptModule) else model.settings()
+    offset = settings.get("energy_offset", 0.0)
+    if offset == 0.0 or graph.n_systems == 1:
+        return energies
+    n_atoms = torch.bincount(graph.system, minlength=graph.n_systems)
+    return energies + offset * (1.0 / n_atoms[graph.system].double() - 1.0 / len(graph.system))
 
 
 def of_systems(atom_energies: torch.Tensor, graph: Graph) -> torch.Tensor:
@@ -67,6 +80,6 @@ def of_systems(atom_energies: torch.Tensor, graph: Graph) -> torch.Tensor:
 
 def energies_alone(model: Model, graph: Graph) -> Evaluation:
     """Energies of every system for a training that learns nothing else, at a fraction of the work; `forces` and `virials` are empty."""
-    atom_energies = model.energies(graph.numbers, graph.edge_index, graph.vectors)
+    atom_energies = energies_of_atoms(model, graph, graph.vectors)
     empty = graph.vectors.new_empty(0, 3), graph.vectors.new_empty(0, 3, 3)
     return Evaluation(of_systems(atom_energies, graph), atom_energies, *empty)

@@ -73,6 +73,14 @@ KINDS: dict[str, Kind] = {
         has_stages=True,
         hold=lambda model, coverage: model.hold(coverage.shortest),
     ),
+    "grid": Kind(
+        "grid",
+        "GridConfig",
+        "GridSpinConv",
+        "spinconv.potential.grid",
+        conservative=lambda config: config.conservative,
+        direct_forces=lambda config: config.direct_forces,
+    ),
 }
 DEFAULT = "harmonic"
 

@@ -13,6 +13,15 @@ SAID_BY_FILES = ("constants.element", REFERENCE_ENERGIES)
 """Constants of every kind that a model file has in its metadata."""
 
 
+class TwoLayers(nn.Module):
+    """The weights of `layers.network`."""
+
+    def __init__(self, channels_in: int, channels: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(channels_in, channels)
+        self.last = nn.Linear(channels, channels_out)
+
+
 class PotentialModel(nn.Module, ABC):
     """The base of the models of every kind, each made by `Model(config, reference_energies, scale, average_neighbors)`.
 

@@ -10,16 +10,7 @@ from torch import nn
 from spinconv.potential.harmonic import equations
 from spinconv.potential.harmonic.config import ModelConfig
 from spinconv.potential.harmonic.constants import pair_constants, spin_constants
-from spinconv.potential.model import PotentialModel
-
-
-class TwoLayers(nn.Module):
-    """The weights of `equations.network`."""
-
-    def __init__(self, channels_in: int, channels: int, channels_out: int) -> None:
-        super().__init__()
-        self.first = nn.Linear(channels_in, channels)
-        self.last = nn.Linear(channels, channels_out)
+from spinconv.potential.model import PotentialModel, TwoLayers
 
 
 class EmbeddingBlock(TwoLayers):

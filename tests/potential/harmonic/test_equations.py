@@ -1,15 +1,14 @@
 """Functions of one variable, finite with all derivatives that training takes; and the page of equations as TorchScript."""
 
-import inspect
-
 import ase
 import pytest
 import sympy
 import torch
+from pages import compiled_pages
 from structures import ethanol, triclinic, water_box
 
 from models import random_model
-from spinconv.potential import build_graph
+from spinconv.potential import build_graph, layers
 from spinconv.potential.harmonic import equations
 
 CUTOFF = 5.0
@@ -70,17 +69,8 @@ def test_bessel_functions_and_two_derivatives_are_those_of_the_formula(x: float)
             assert value.item() == pytest.approx(float(exact), abs=5e-13 * size), (k, order)  # the series ends at x^10
 
 
-def page() -> str:
-    """What the C++ reader compiles: all below the line of dashes."""
-    line = "\n# " + "-" * 136 + "\n"
-    above, below = inspect.getsource(equations).split(line)
-    assert "import" in above
-    return below
-
-
 def test_the_page_below_its_line_is_torchscript_and_gives_the_same_energies() -> None:
-    """Compiled from its text, with nothing of Python beside it but silu."""
-    compiled = torch.jit.CompilationUnit("def silu(x: Tensor) -> Tensor:\n    return x * torch.sigmoid(x)\n" + page())
+    compiled = compiled_pages(layers, equations)
     model = random_model(weights_times=2.0)
     graph = build_graph(ethanol(), model.cutoff, torch.float64)
     arguments = (graph.numbers, graph.edge_index, graph.vectors)
