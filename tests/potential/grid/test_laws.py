@@ -85,7 +85,7 @@ def test_energy_does_not_change_when_moved_or_relabelled(model: GridSpinConv) ->
 def test_energy_changes_a_little_when_rotated(model: GridSpinConv, offset: float, part: float) -> None:
     """`frame_offset` stands still while the atoms turn, so a grid sees them rolled by as much: a part of what other geometries change.
 
-    Measured: 3e-5 of it (1e-4 Å) and 2e-3 (1e-2 Å) on the 8 x 6 grid, 15e-3 on the 9 x 7 grid.
+    Measured: 6e-5 of it (1e-4 Å) and 6e-3 (1e-2 Å) on the 8 x 6 grid, half of that on the 9 x 7 grid.
     """
     model = grid_model(**{**of(model), "frame_offset": offset})
     turned = [energy_of(model, rotated(ethanol(), seed)) for seed in range(6)]
