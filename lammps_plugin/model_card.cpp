@@ -67,8 +67,8 @@ std::string model_card(const ModelInfo &info, const std::string &file)
   const auto metadata = json::parse(info.metadata, nullptr, false);
   const auto name = text_at(metadata, "/name");
   return fmt::format("SpinConv model {} from {}\n", name.empty() ? "without a name" : name, file) +
-      line("kind", fmt::format("{}, cutoff {} A, elements {}, {}{} on {}", info.kind, info.cutoff, symbol_list(info.elements), blocks,
-                               info.dtype, info.device)) +
+      line("kind", fmt::format("{}, cutoff {} A, elements {}, {}{} on {}, {}", info.kind, info.cutoff, symbol_list(info.elements),
+                               blocks, info.dtype, info.device, info.evaluator)) +
       line("forces", forces.empty() ? "" : forces + ", not those of the energy: dynamics will not conserve it") +
       line("E0", reference_energies(info, metadata)) + line("weights", info.weights_sha256) + line("trained", training_set(metadata)) +
       line("errors", validation_errors(metadata)) + line("licence", text_at(metadata, "/licence")) +

@@ -46,6 +46,11 @@ const std::map<std::string, Read> &readers()
          if (word != "float32" && word != "float64") refuse(keyword, "float32 or float64", word);
          s.options.dtype = word;
        }},
+      {"evaluator",
+       [](PairSettings &s, const std::string &keyword, const std::string &word) {
+         if (word != "native" && word != "torch") refuse(keyword, "native or torch", word);
+         s.options.evaluator = word;
+       }},
       {"threads",
        [](PairSettings &s, const std::string &keyword, const std::string &word) {
          s.options.threads = parse_number<int>(keyword, word, 1, "a number of threads, 1 or more");

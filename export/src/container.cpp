@@ -84,6 +84,10 @@ Container read_data_part(std::string_view text, std::string_view weights) {
 
 }  // namespace
 
+bool Container::has(const std::string& name) const {
+  return std::any_of(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name() == name; });
+}
+
 const Tensor& Container::tensor(const std::string& name) const {
   const auto found = std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name() == name; });
   if (found == tensors.end()) throw Error("weights `" + name + "` are missing");

@@ -20,6 +20,7 @@ struct Container {
   std::vector<Tensor> tensors;   // borrowed from the file's bytes, which must live as long
   std::string_view weights;      // the same, as the bytes of weights.safetensors
 
+  bool has(const std::string& name) const;
   /// Weights by their name; Error where there are none.
   const Tensor& tensor(const std::string& name) const;
   /// Of `weights`: equal for equal weights, whatever else two files say.

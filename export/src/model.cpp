@@ -5,6 +5,7 @@
 #include "at_once.h"
 #include "container.h"
 #include "evaluation.h"
+#include "native/evaluator.h"
 #include "plain_torch.h"
 #include "python_lock.h"
 
@@ -116,6 +117,18 @@ c10::ScalarType parse_dtype(const std::string& name) {
   throw Error("`dtype` must be float32 or float64, got " + name);
 }
 
+/// The native evaluator where it is asked for or can be had; null: torch.
+std::unique_ptr<native::Evaluator> make_native(const Container& container, const Options& options, const Stages& stages, const std::string& dtype) {
+  const int threads = options.threads > 0 ? options.threads : at::get_num_threads();
+  const auto& wanted = options.evaluator;
+  if (wanted != "" && wanted != "native" && wanted != "torch") throw Error("`evaluator` must be native or torch, got " + wanted);
+  if (wanted == "torch" || (wanted.empty() && !stages.device.is_cpu())) return nullptr;
+  if (!stages.device.is_cpu()) throw Error("`evaluator native` computes on the CPU, got `device` " + stages.device.str() + "; use `evaluator torch`");
+  auto evaluator = native::make_evaluator(container, dtype, threads);
+  if (!evaluator && wanted == "native") throw Error("`evaluator native` is for harmonic models of `lmax` 4 at most, on processors with AVX2 and FMA (x86-64-v3); use `evaluator torch`");
+  return evaluator;
+}
+
 void check_threads(int threads) {
   const int most = std::max(most_threads, static_cast<int>(std::thread::hardware_concurrency()));
   if (threads >= 0 && threads <= most) return;
@@ -164,6 +177,7 @@ void keep_freed_memory() {
 struct Model::Implementation {
   ModelInfo info;
   Stages stages;
+  std::unique_ptr<native::Evaluator> native;   // null: the stages of torch
   int threads = 0;
   std::vector<bool> known;   // by atomic number
 
@@ -191,6 +205,8 @@ struct Model::Implementation {
     info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
     info.device = stages.device.str();
     info.n_moments = std::max(stages.n_moments, stages.n_sums);
+    in_words(name + " is damaged", [&] { native = make_native(container, options, stages, info.dtype); });
+    info.evaluator = native ? std::string("native ") + native->level() : "torch";
     for (const auto number : info.elements) {
       if (number < 0 || number >= static_cast<int64_t>(symbols().size())) throw Error(name + " is damaged: it has an element " + std::to_string(number));
       if (static_cast<size_t>(number) >= known.size()) known.resize(number + 1, false);
@@ -256,7 +272,9 @@ void Model::evaluate(const Graph& graph, const Request& request, Result& result)
     in_words("the model failed on " + size_of(graph, request), [&] {
       implementation_->check_elements(graph);
       const auto& info = implementation_->info;
-      if (info.has_stages) {
+      if (implementation_->native) {
+        implementation_->native->evaluate(graph, request, result);
+      } else if (info.has_stages) {
         evaluate_by_stages(implementation_->stages, graph, request, result);
       } else {
         evaluate_at_once(implementation_->stages, graph, request, info.direct_forces, result);

@@ -30,6 +30,7 @@ struct ModelInfo {
   int64_t n_moments = 0;           // numbers per atom in an exchange between processes, at most
   std::string dtype;               // what it computes in: "float32" or "float64"
   std::string device;              // where: "cpu" or "cuda:<index>"
+  std::string evaluator;           // by what: "torch", or "native x86-64-v4", code of our own for an instruction set
   std::string metadata;            // spinconv.json, whole
   std::string weights_sha256;      // equal for equal weights, whatever else two files say
   // Of the training frames, rows in the order of `elements`; empty where the file does not say. See spinconv/extrapolation.h.
@@ -40,6 +41,7 @@ struct ModelInfo {
 struct Options {
   std::string device = "cpu";      // "cpu", "cuda", "cuda:<index>" or "auto": CUDA where there is a device
   std::string dtype;               // "float32", "float64" or "" for the file's own
+  std::string evaluator;           // "native", "torch", or "" for native on a CPU that it has code for
   int threads = 0;                 // of torch within an evaluation; 0: as many as torch has
   int process_on_node = 0;         // with "cuda" and "auto", process p takes device p modulo the number of devices
   bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy

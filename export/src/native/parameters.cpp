@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "parameters.h"
+
+#include "ring_couplings.h"
+
+#include <cstring>
+
+namespace spinconv::native {
+
+Numbers::Numbers(const Container& container, const std::string& name)
+    : values(container.tensor(name).doubles()), shape(container.tensor(name).shape()) {}
+
+int64_t padded(int64_t n) { return (n + row_multiple - 1) / row_multiple * row_multiple; }
+
+template <class T>
+Parameters<T>::Parameters(const Container& container) {
+  const Numbers weight(container, "blocks.0.convolution.weight");   // [n_groups][kernels][group][2 group]
+  channels = weight.shape[0] * weight.shape[2];
+  shape.channels = padded(channels);
+  shape.group = weight.shape[2];
+  shape.n_rows = container.tensor("constants.row_component").size();
+  shape.n_low = container.tensor("constants.responses.0").shape()[1];
+  shape.n_high = container.tensor("constants.harmonics").shape()[1];
+  shape.high = padded(shape.n_high);
+  make_polynomials(container);
+  make_couplings(container);
+  for (int64_t k = 0; k < container.metadata.info.n_blocks; ++k) {
+    const std::string name = "blocks." + std::to_string(k) + ".";
+    Block<T> block;
+    block.kernels = ring_kernels(container, name + "convolution.weight");
+    block.bias = vector_of(container, name + "convolution.bias");
+    block.of_neighborhood = embedding(container, name + "of_neighborhood");
+    block.to_message = embedding(container, name + "to_message");
+    blocks.push_back(block);
+  }
+  head = embedding(container, "energy");
+  const Numbers of_pairs(container, "constants.pairs");   // the last column: 1 / cutoff
+  std::vector<T> per_cutoff;
+  for (int64_t pair = 0; pair < of_pairs.shape[0]; ++pair) per_cutoff.push_back(static_cast<T>(of_pairs.at(pair, of_pairs.shape[1] - 1)));
+  pairs = {vector_of(container, "distance.inner"), kept(per_cutoff)};
+}
+
+template <class T>
+template <class Number>
+const Number* Parameters<T>::kept(const std::vector<Number>& values) {
+  const auto bytes = static_cast<int64_t>(values.size() * sizeof(Number));
+  memory_.emplace_back(bytes);
+  std::memcpy(memory_.back().get(), values.data(), bytes);
+  return reinterpret_cast<const Number*>(memory_.back().get());
+}
+
+template <class T>
+const T* Parameters<T>::vector_of(const Container& container, const std::string& name) {
+  const Numbers numbers(container, name);
+  std::vector<T> row(padded(static_cast<int64_t>(numbers.values.size())), T(0));
+  for (size_t n = 0; n < numbers.values.size(); ++n) row[n] = static_cast<T>(numbers.values[n]);
+  return kept(row);
+}
+
+/// Of a layer from padded rows to padded rows; the file has [out][in].
+template <class T>
+Matrix<T> Parameters<T>::matrix(const Container& container, const std::string& name) {
+  const Numbers weight(container, name);
+  const int64_t n = shape.channels;
+  std::vector<T> by_input(n * n, T(0)), by_output(n * n, T(0));
+  for (int64_t out = 0; out < weight.shape[0]; ++out)
+    for (int64_t in = 0; in < weight.shape[1]; ++in) by_input[in * n + out] = by_output[out * n + in] = static_cast<T>(weight.at(out, in));
+  return {kept(by_input), kept(by_output)};
+}
+
+template <class T>
+Embedding<T> Parameters<T>::embedding(const Container& container, const std::string& name) {
+  Embedding<T> made;
+  made.first = matrix(container, name + ".first.weight");
+  made.first_bias = vector_of(container, name + ".first.bias");
+  made.last_bias = vector_of(container, name + ".last.bias");
+  const Numbers factors(container, name + ".factors");
+  std::vector<T> rows(factors.shape[0] * shape.channels, T(0));
+  for (int64_t kind = 0; kind < factors.shape[0]; ++kind)
+    for (int64_t c = 0; c < factors.shape[1]; ++c) rows[kind * shape.channels + c] = static_cast<T>(factors.at(kind, c));
+  made.factors = kept(rows);
+  if (container.tensor(name + ".last.weight").shape()[0] == 1) {
+    made.last.by_input = vector_of(container, name + ".last.weight");   // one row
+  } else {
+    made.last = matrix(container, name + ".last.weight");
+  }
+  return made;
+}
+
+/// [kernel][input in the group][own, partner][channels]
+template <class T>
+const T* Parameters<T>::ring_kernels(const Container& container, const std::string& name) {
+  const Numbers weight(container, name);   // [n_groups][kernels][group][2 group]
+  const int64_t n_groups = weight.shape[0], n_kernels = weight.shape[1], group = weight.shape[2];
+  std::vector<T> made(n_kernels * group * 2 * shape.channels, T(0));
+  for (int64_t g = 0; g < n_groups; ++g)
+    for (int64_t k = 0; k < n_kernels; ++k)
+      for (int64_t in = 0; in < group; ++in)
+        for (int64_t out = 0; out < 2 * group; ++out) {
+          const int64_t row = (k * group + in) * 2 + out / group;
+          made[row * shape.channels + g * group + out % group] = static_cast<T>(weight.values[((g * n_kernels + k) * group + in) * 2 * group + out]);
+        }
+  return kept(made);
+}
+
+template <class T>
+void Parameters<T>::make_polynomials(const Container& container) {
+  std::vector<int32_t> factors, sizes;
+  for (int64_t level = 0; container.has("constants.monomials." + std::to_string(level)); ++level) {
+    const auto& table = container.tensor("constants.monomials." + std::to_string(level));   // [2][n]
+    const auto which = table.integers();
+    const int64_t n = table.shape()[1];
+    sizes.push_back(static_cast<int32_t>(n));
+    for (int64_t k = 0; k < n; ++k) factors.insert(factors.end(), {static_cast<int32_t>(which[k]), static_cast<int32_t>(which[n + k])});
+  }
+  const Numbers harmonics(container, "constants.harmonics");   // [monomials][n_high]
+  std::vector<int32_t> first{0}, monomial;
+  std::vector<T> coefficient;
+  for (int64_t h = 0; h < harmonics.shape[1]; ++h) {
+    for (int64_t m = 0; m < harmonics.shape[0]; ++m) {
+      if (harmonics.at(m, h) == 0.0) continue;
+      monomial.push_back(static_cast<int32_t>(m));
+      coefficient.push_back(static_cast<T>(harmonics.at(m, h)));
+    }
+    first.push_back(static_cast<int32_t>(monomial.size()));
+  }
+  polynomials = {kept(factors), kept(sizes), static_cast<int64_t>(sizes.size()), kept(first), kept(monomial), kept(coefficient)};
+}
+
+template <class T>
+void Parameters<T>::make_couplings(const Container& container) {
+  const RingCouplings made(container);
+  const auto terms = [&](const std::vector<Term<double>>& from) {
+    std::vector<Term<T>> to;
+    for (const auto& term : from) to.push_back({term.of, static_cast<T>(term.value)});
+    return kept(to);
+  };
+  couplings.first_row = kept(made.first_row);
+  couplings.kernel = kept(made.kernel);
+  couplings.products = kept(made.products);
+  couplings.n_products = shape.n_products = static_cast<int64_t>(made.products.size());
+  couplings.linear = terms(made.linear);
+  couplings.linear_row = kept(made.linear_row);
+  couplings.n_linear = static_cast<int64_t>(made.linear.size());
+  couplings.first_of_harmonic = kept(made.first_of_harmonic);
+  couplings.of_products = terms(made.of_products);
+  couplings.first_of_product = kept(made.first_of_product);
+  couplings.of_harmonics = terms(made.of_harmonics);
+}
+
+template class Parameters<float>;
+template class Parameters<double>;
+
+}  // namespace spinconv::native

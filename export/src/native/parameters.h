@@ -1,0 +1,55 @@
+// The weights and constants of a model file in the layout that the kernels read.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "../container.h"
+#include "buffer.h"
+#include "kernels.h"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace spinconv::native {
+
+/// A matrix of float64 of a file.
+struct Numbers {
+  std::vector<double> values;
+  std::vector<int64_t> shape;
+
+  Numbers(const Container& container, const std::string& name);
+  double at(int64_t row, int64_t column) const { return values[row * shape[1] + column]; }
+};
+
+int64_t padded(int64_t n);
+
+template <class T>
+class Parameters {
+ public:
+  explicit Parameters(const Container& container);
+
+  Shape shape;
+  int64_t channels = 0;   // of the model, without what is padded
+  Polynomials<T> polynomials;
+  Couplings<T> couplings;
+  std::vector<Block<T>> blocks;
+  Embedding<T> head;
+  Pairs<T> pairs;
+
+ private:
+  template <class Number>
+  const Number* kept(const std::vector<Number>& values);
+  const T* vector_of(const Container& container, const std::string& name);
+  Matrix<T> matrix(const Container& container, const std::string& name);
+  Embedding<T> embedding(const Container& container, const std::string& name);
+  const T* ring_kernels(const Container& container, const std::string& name);
+  void make_polynomials(const Container& container);
+  void make_couplings(const Container& container);
+
+  std::deque<Buffer<char>> memory_;
+};
+
+extern template class Parameters<float>;
+extern template class Parameters<double>;
+
+}  // namespace spinconv::native
