@@ -1,6 +1,7 @@
 """What does LAMMPS add to the model, and what do MPI ranks take away? The shipped models in real LAMMPS.
 
     python benchmarks/in_lammps.py overhead      192-atom water: all outside the model, as a share of a step; first steps against the median
+    python benchmarks/in_lammps.py evaluators    ethanol and 192-atom water: a step by `evaluator native` and by `evaluator torch`, in turns
     python benchmarks/in_lammps.py memory        20,000 steps of ethanol with neighbour rebuilds: resident memory
     python benchmarks/in_lammps.py chunk         20,000 atoms of water: time and memory by `chunk`
     python benchmarks/in_lammps.py scaling       strong and weak scaling of water over MPI ranks, with a plot
@@ -76,16 +77,44 @@ def overhead(steps: Annotated[int, typer.Option(help="Steps to time.")] = 100) -
 
 
 @app.command()
-def memory(steps: Annotated[int, typer.Option(help="Steps to run.")] = 20_000) -> None:
-    """Resident memory over a long run of ethanol at 600 K, whose neighbour list is rebuilt as it moves."""
-    engine = open_lammps()
+def evaluators(steps: Annotated[int, typer.Option(help="Steps to time.")] = 100) -> None:
+    """The two evaluators, one step each in turns, on one thread: processor time, medians."""
+    table = Table("system", "native, ms a step", "torch, ms a step", "torch / native")
+    for name, text in (("ethanol", ethanol_input()), ("water", INPUT.replace("{data}", str(WATER)).replace("{model}", str(WATER_MODEL)))):
+        engines = {evaluator: open_lammps() for evaluator in ("native", "torch")}
+        for evaluator, engine in engines.items():
+            for line in text.format(replicate="1 1 1", words=f"threads 1 evaluator {evaluator}").strip().splitlines():
+                engine.command(line)
+            engine.command("run 5 post no")
+        seconds: dict[str, list[float]] = {evaluator: [] for evaluator in engines}
+        for _ in track(range(steps), console=console, description=name):
+            for evaluator, engine in engines.items():
+                start = time.process_time()
+                engine.command("run 1 pre no post no")
+                seconds[evaluator].append(time.process_time() - start)
+        for engine in engines.values():
+            engine.close()
+        native, torch = (1e3 * statistics.median(seconds[evaluator]) for evaluator in engines)
+        table.add_row(name, f"{native:.2f}", f"{torch:.2f}", f"{torch / native:.1f}")
+    console.print(table)
+
+
+def ethanol_input() -> str:
+    """A molecule alone, at 600 K, where its neighbour list is rebuilt now and then."""
     text = INPUT.replace("pair_coeff * * H O", "pair_coeff * * H C O").replace("replicate {replicate}\n", "")
     text = (
         text.replace("atom_modify", "boundary f f f\natom_modify")
         .replace("create 330", "create 600")
         .replace("neighbor 1.0", "neighbor 0.3")
     )
-    for line in text.format(data=ETHANOL, model=ETHANOL_MODEL, words="threads 1").strip().splitlines():
+    return text.replace("{data}", str(ETHANOL)).replace("{model}", str(ETHANOL_MODEL))
+
+
+@app.command()
+def memory(steps: Annotated[int, typer.Option(help="Steps to run.")] = 20_000) -> None:
+    """Resident memory over a long run of ethanol at 600 K, whose neighbour list is rebuilt as it moves."""
+    engine = open_lammps()
+    for line in ethanol_input().format(words="threads 1").strip().splitlines():
         engine.command(line)
     engine.command("run 0 post no")
     seen = []

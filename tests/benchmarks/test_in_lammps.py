@@ -27,6 +27,11 @@ def test_overhead() -> None:
     assert 0 < float(re.search(r"= ([\d.]+)%", said)[1]) < 100  # type: ignore[index]
 
 
+def test_evaluators() -> None:
+    said = benchmark("evaluators", "--steps", 3)
+    assert re.search(r"water\W+[\d.]+\W+[\d.]+\W+[\d.]+", said)
+
+
 def test_memory_is_steady() -> None:
     """A hundredth of the real run; what a step left behind would be seen: an edge list alone has 3 kB."""
     said = benchmark("memory", "--steps", 2000)

@@ -31,9 +31,11 @@ SPINCONV_INLINE void spread_in_groups(const Shape& shape, const T* from, T* spre
     }
     return;
   }
-  for (int64_t begin = 0; begin < shape.channels; begin += shape.group)
+  for (int64_t begin = 0; begin < shape.used; begin += shape.group)
     for (int64_t k = 0; k < shape.group; ++k)
       for (int64_t c = begin; c < begin + shape.group; ++c) spread[k * shape.channels + c] = from[begin + k];
+  for (int64_t k = 0; k < shape.group; ++k)
+    for (int64_t c = shape.used; c < shape.channels; ++c) spread[k * shape.channels + c] = 0;
 }
 
 /// The reverse: to[the c'-th of a group] = the sum of spread[c'] over the group.
@@ -54,12 +56,13 @@ SPINCONV_INLINE void gather_from_groups(const Shape& shape, T* spread, T* to) {
     }
     return;
   }
-  for (int64_t begin = 0; begin < shape.channels; begin += shape.group)
+  for (int64_t begin = 0; begin < shape.used; begin += shape.group)
     for (int64_t k = 0; k < shape.group; ++k) {
       T sum = 0;
       for (int64_t c = begin; c < begin + shape.group; ++c) sum += spread[k * shape.channels + c];
       to[begin + k] = sum;
     }
+  for (int64_t c = shape.used; c < shape.channels; ++c) to[c] = 0;
 }
 
 /// Own and partner of every row, [n_rows][2][channels].

@@ -393,27 +393,31 @@ class EvaluatorOf : public Evaluator {
   Buffer<double> gradients_;
 };
 
-bool has(const Level& level) {
-  const std::string name = level.name;
-#if defined(__x86_64__)
-  if (name == "x86-64-v4") return __builtin_cpu_supports("x86-64-v4");
-  if (name == "x86-64-v3") return __builtin_cpu_supports("x86-64-v3");
+/// An instruction set. Nothing of its unit is called, not even what says its kernels, before the processor is known to have it.
+struct Candidate {
+  const char* name;
+  bool is_here;
+  Level (*level)();
+};
+
+std::vector<Candidate> candidates() {
+#ifdef SPINCONV_X86_LEVELS
+  return {{"x86-64-v4", __builtin_cpu_supports("x86-64-v4") != 0, level_x86_64_v4}, {"x86-64-v3", __builtin_cpu_supports("x86-64-v3") != 0, level_x86_64_v3}};
+#else
+  return {};
 #endif
-  return false;
 }
 
 }  // namespace
 
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, int threads, const std::string& wanted) {
   if (container.metadata.info.kind != kind || container.tensor("constants.responses.0").shape()[1] > most_harmonics) return nullptr;
-#if defined(__x86_64__)
-  for (const auto& level : {level_x86_64_v4(), level_x86_64_v3()}) {
-    if (!has(level) || (!wanted.empty() && wanted != level.name)) continue;
+  for (const auto& candidate : candidates()) {
+    if (!candidate.is_here || (!wanted.empty() && wanted != candidate.name)) continue;
+    const auto level = candidate.level();
     if (dtype == "float32") return std::make_unique<EvaluatorOf<float>>(container, level, level.of_float, threads);
     return std::make_unique<EvaluatorOf<double>>(container, level, level.of_double, threads);
   }
-#endif
-  (void)dtype, (void)threads, (void)wanted;
   return nullptr;
 }
 

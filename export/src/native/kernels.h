@@ -13,6 +13,7 @@ constexpr int64_t row_multiple = 32;   // numbers; all vectors and panels divide
 
 struct Shape {
   int64_t channels = 0;     // padded
+  int64_t used = 0;         // of them, by the model
   int64_t group = 0;        // channels that are convolved with each other
   int64_t n_low = 0;        // harmonics of moments: (lmax + 1)^2
   int64_t n_high = 0;       // of the spin polynomial: (2 lmax + 1)^2

@@ -17,6 +17,7 @@ Parameters<T>::Parameters(const Container& container) {
   const Numbers weight(container, "blocks.0.convolution.weight");   // [n_groups][kernels][group][2 group]
   channels = weight.shape[0] * weight.shape[2];
   shape.channels = padded(channels);
+  shape.used = channels;
   shape.group = weight.shape[2];
   shape.n_rows = container.tensor("constants.row_component").size();
   shape.n_low = container.tensor("constants.responses.0").shape()[1];

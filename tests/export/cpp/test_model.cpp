@@ -14,7 +14,11 @@
 
 namespace {
 
-const spinconv::Request energy_only = {false};
+const spinconv::Request energy_only = [] {
+  spinconv::Request request;
+  request.gradients = false;
+  return request;
+}();
 
 using laws::check;
 using laws::check_refused;
