@@ -5,6 +5,7 @@
 #include "at_once.h"
 #include "container.h"
 #include "evaluation.h"
+#include "native/buffer.h"
 #include "native/evaluator.h"
 #include "plain_torch.h"
 #include "python_lock.h"
@@ -79,6 +80,8 @@ auto in_words(const std::string& failure, Step&& step) -> decltype(step()) {
     return step();
   } catch (const Error&) {
     throw;
+  } catch (const native::NotEnough& error) {
+    throw OutOfMemory(failure + ": not enough memory, " + std::to_string(error.bytes) + " bytes more could not be had");
   } catch (const std::bad_alloc&) {
     throw OutOfMemory(failure + ": not enough memory");
   } catch (const c10::Error& error) {

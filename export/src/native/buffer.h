@@ -9,6 +9,12 @@
 
 namespace spinconv::native {
 
+/// Memory that could not be had.
+struct NotEnough : std::bad_alloc {
+  explicit NotEnough(size_t wanted) : bytes(wanted) {}
+  size_t bytes;
+};
+
 template <class T>
 class Buffer {
  public:
@@ -22,7 +28,7 @@ class Buffer {
   }
   ~Buffer() { std::free(numbers_); }
 
-  /// Makes room for n numbers, whose values are then undefined, and for a vector beyond them. Throws std::bad_alloc.
+  /// Makes room for n numbers, whose values are then undefined, and for a vector beyond them. Throws NotEnough.
   T* fit(int64_t n) {
     if (n > room_) {
       std::free(std::exchange(numbers_, nullptr));
@@ -30,7 +36,7 @@ class Buffer {
       const int64_t wanted = n + n / 8;
       const size_t bytes = (static_cast<size_t>(wanted) * sizeof(T) + 2 * alignment - 1) / alignment * alignment;
       numbers_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
-      if (!numbers_) throw std::bad_alloc();
+      if (!numbers_) throw NotEnough(bytes);
       room_ = wanted;
     }
     return numbers_;
