@@ -16,7 +16,7 @@ import ase
 import numpy as np
 
 from spinconv.export.bind import bind_model
-from spinconv.export.engines import EngineResult, EngineUnavailable
+from spinconv.export.engines import EngineResult, EngineUnavailable, asked_by_name
 from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.engine import NO_SLABS, as_openmm_has_it
 
@@ -30,6 +30,8 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
     """
     if atoms.pbc.any() and not atoms.pbc.all():
         raise EngineUnavailable(NO_SLABS)
+    if asked_by_name(model_path)["direct_forces"]:
+        raise EngineUnavailable("OpenMM takes no direct forces")
     host = host_of(python_with_torchforce())
     turned, rotation = as_openmm_has_it(atoms)
     with tempfile.TemporaryDirectory() as folder:

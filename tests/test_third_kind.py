@@ -158,7 +158,7 @@ def test_the_stress_of_a_model_without_one_is_not_trained() -> None:
 
 
 def test_the_section_model_has_the_fields_of_its_kind() -> None:
-    with pytest.raises(ConfigError, match=r"c.yaml: `model.sphere` must be one of harmonic, tiny, the kinds of models, got 'cube'"):
+    with pytest.raises(ConfigError, match=r"c.yaml: `model.sphere` must be one of harmonic, grid, tiny, the kinds of models, got 'cube'"):
         check_config({**SETTINGS, "model": {"sphere": "cube"}}, "c.yaml")
     with pytest.raises(ConfigError, match=r"c.yaml: `model.lmax` is not a known key"):
         check_config({**SETTINGS, "model": {"sphere": "tiny", "lmax": 3}}, "c.yaml")

@@ -121,13 +121,19 @@ c10::ScalarType parse_dtype(const std::string& name) {
 }
 
 /// The native evaluator where it is asked for or can be had; null: torch.
-std::unique_ptr<native::Evaluator> make_native(const Container& container, const Options& options, const Stages& stages, const std::string& dtype) {
+std::unique_ptr<native::Evaluator> make_native(const Container& container, const std::string& name, const Options& options, const Stages& stages,
+                                               const std::string& dtype) {
   const int threads = options.threads > 0 ? options.threads : at::get_num_threads();
   const auto& wanted = options.evaluator;
   if (wanted != "" && wanted != "native" && wanted != "torch") throw Error("`evaluator` must be native or torch, got " + wanted);
   if (wanted == "torch" || (wanted.empty() && !stages.device.is_cpu())) return nullptr;
   if (!stages.device.is_cpu()) throw Error("`evaluator native` computes on the CPU, got `device` " + stages.device.str() + "; use `evaluator torch`");
-  auto evaluator = native::make_evaluator(container, dtype, threads);
+  std::unique_ptr<native::Evaluator> evaluator;
+  try {
+    evaluator = native::make_evaluator(container, dtype, threads);
+  } catch (const Error& error) {
+    throw Error(name + " is damaged: " + error.what());
+  }
   if (!evaluator && wanted == "native") throw Error("`evaluator native` is for harmonic models of `lmax` 4 at most, on processors with AVX2 and FMA (x86-64-v3); use `evaluator torch`");
   return evaluator;
 }
@@ -208,7 +214,7 @@ struct Model::Implementation {
     info.dtype = stages.dtype == torch::kFloat32 ? "float32" : "float64";
     info.device = stages.device.str();
     info.n_moments = std::max(stages.n_moments, stages.n_sums);
-    in_words(name + " is damaged", [&] { native = make_native(container, options, stages, info.dtype); });
+    in_words(name + " is damaged", [&] { native = make_native(container, name, options, stages, info.dtype); });
     info.evaluator = native ? std::string("native ") + native->level() : "torch";
     for (const auto number : info.elements) {
       if (number < 0 || number >= static_cast<int64_t>(symbols().size())) throw Error(name + " is damaged: it has an element " + std::to_string(number));

@@ -24,6 +24,17 @@ constexpr int xml_version = 2;
 
 constexpr char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// White space as single blanks: a node's name may be anything.
+std::string in_one_line(const std::string& text) {
+  std::string line;
+  for (const char c : text) {
+    const bool is_white = c == ' ' || (c >= '\t' && c <= '\r');
+    if (!is_white) line += c;
+    else if (!line.empty() && line.back() != ' ') line += ' ';
+  }
+  return line;
+}
+
 std::string to_base64(const std::string& bytes) {
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);
@@ -91,7 +102,7 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
       return read(node);
     } catch (const OpenMMException& error) {   // what OpenMM misses in a node it says without the name of the force
       const std::string why = error.what();
-      throw OpenMMException(why.rfind("SpinConvForce", 0) == 0 ? why : "SpinConvForce: its XML is damaged: " + why);
+      throw OpenMMException(why.rfind("SpinConvForce", 0) == 0 ? why : "SpinConvForce: its XML is damaged: " + in_one_line(why));
     }
   }
 

@@ -24,7 +24,7 @@ def refused(lmp: Any, words: str, *lines: str) -> None:
     assert "Traceback" not in str(caught.value)
 
 
-KEYWORDS = "chunk device direct_forces halt nonconservative out_file out_freq precision threads"
+KEYWORDS = "chunk device direct_forces evaluator halt nonconservative out_file out_freq precision threads"
 SETTINGS = {
     "pair_style spinconv": "wants `model.pt [more models] [keyword value ...]`, got nothing",
     "pair_style spinconv precision float64": "wants `model.pt [more models] [keyword value ...]`, got no model before precision",
@@ -195,6 +195,17 @@ def broken_for_copper(model: Path, path: Path) -> Path:
     return repacked(model, path, weights={name: read_container(model).weights[name][:-1]})
 
 
+def test_weights_of_another_shape_are_refused_when_the_file_is_read(lmp: Any, model_file: Path, tmp_path: Path) -> None:
+    """A seal says that a file is whole, not that it makes sense: what code of our own reads must have the size that it counts on."""
+    name = "blocks.0.of_neighborhood.factors"
+    path = broken_for_copper(model_file, tmp_path / "model.pt")
+    refused(lmp, f"is damaged: weights `{name}` must be 16 x 16, are 15 x 16", f"pair_style spinconv {path}")
+    weights = read_container(model_file).weights
+    for name, change in (("constants.row_component", 99), ("constants.row_kernel", -1), ("constants.monomials.0", 4)):
+        path = repacked(model_file, tmp_path / "model.pt", weights={name: np.full_like(weights[name], change)})
+        refused(lmp, "model.pt is damaged: ", f"pair_style spinconv {path} evaluator native")
+
+
 def test_a_result_that_is_not_a_number_names_atom_and_step(lmp: Any, model_file: Path, tmp_path: Path) -> None:
     path = astray(model_file, tmp_path / "model.pt")
     elements = lmp.place(dimer(1.2))
@@ -210,11 +221,12 @@ def test_what_goes_wrong_on_one_rank_ends_all(way: str, ranks: int, program: Any
     (broken_for_copper if way == "fails" else astray)(model_file, tmp_path / "model.pt")
     atoms = "\n".join(f"create_atoms 1 single {2 + n} 2 2" for n in range(4))
     box = "region cell block 0 60 0 9 0 9\ncreate_box 1 cell\nmass 1 1.0"
-    done = program(f"units metal\n{box}\n{atoms}\npair_style spinconv model.pt\npair_coeff * * Cu\nrun 0", ranks=ranks)
+    words = " evaluator torch" if way == "fails" else ""  # the native evaluator refuses such a file when it reads it
+    done = program(f"units metal\n{box}\n{atoms}\npair_style spinconv model.pt{words}\npair_coeff * * Cu\nrun 0", ranks=ranks)
     assert done.returncode != 0
-    words = {"fails": "index out of range", "is not a number": "is not a number; its nearest neighbor is at 1 A"}
+    said = {"fails": "index out of range", "is not a number": "is not a number; its nearest neighbor is at 1 A"}
     assert "ERROR: pair_style spinconv at step 0: " in done.stdout
-    assert words[way] in done.stdout
+    assert said[way] in done.stdout
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -19,7 +19,8 @@ constexpr int64_t intervals = sizeof(T) == 4 ? 256 : 4096;
 struct Layer {
   Numbers weight, bias;   // [out][in], [out]
 
-  Layer(const Container& container, const std::string& name) : weight(container, name + ".weight"), bias(container, name + ".bias") {}
+  Layer(const Container& container, const std::string& name, int64_t n_out, int64_t n_in)
+      : weight(container, name + ".weight", {n_out, n_in}), bias(container, name + ".bias", {n_out}) {}
 
   Jets operator()(const Jets& x) const {
     Jets y(weight.shape[0]);
@@ -34,7 +35,7 @@ struct Layer {
 struct TwoLayers {
   Layer first, last;
 
-  TwoLayers(const Container& container, const std::string& name) : first(container, name + ".first"), last(container, name + ".last") {}
+  TwoLayers(const Container& container, const std::string& name, int64_t n) : first(container, name + ".first", n, n), last(container, name + ".last", n, n) {}
 
   /// `factors` of the hidden values may be null.
   Jets operator()(const Jets& x, const double* factors = nullptr) const {
@@ -55,11 +56,16 @@ struct DistanceTables<T>::Networks {
   Numbers factors;   // of the initial message, [pair][channels]
   std::vector<TwoLayers> of_distance;
 
-  explicit Networks(const Container& container)
-      : cutoff(container.metadata.info.cutoff), scale(container, "distance.scale"), offset(container, "distance.offset"),
-        linear(container, "distance.linear"), initial_distance(container, "initial_distance"), initial_message(container, "initial_message"),
-        factors(container, "initial_message.factors") {
-    for (int64_t k = 0; k < container.metadata.info.n_blocks; ++k) of_distance.emplace_back(container, "blocks." + std::to_string(k) + ".of_distance");
+  Networks(const Container& container, int64_t n)   // channels
+      : cutoff(container.metadata.info.cutoff), scale(container, "distance.scale", {n_pairs(container), 1}),
+        offset(container, "distance.offset", {n_pairs(container), 1}), linear(container, "distance.linear", n, -1),
+        initial_distance(container, "initial_distance", n), initial_message(container, "initial_message", n),
+        factors(container, "initial_message.factors", {n_pairs(container), n}) {
+    for (int64_t k = 0; k < container.metadata.info.n_blocks; ++k) of_distance.emplace_back(container, "blocks." + std::to_string(k) + ".of_distance", n);
+  }
+  static int64_t n_pairs(const Container& container) {
+    const auto n = static_cast<int64_t>(container.metadata.info.elements.size());
+    return n * n;
   }
 
   /// The initial message, then what every block makes of the distance.
@@ -80,8 +86,8 @@ struct DistanceTables<T>::Networks {
 };
 
 template <class T>
-DistanceTables<T>::DistanceTables(const Container& container, int64_t channels)
-    : networks_(std::make_shared<Networks>(container)), channels_(channels), n_intervals_(intervals<T>), spacing_(networks_->cutoff / n_intervals_) {
+DistanceTables<T>::DistanceTables(const Container& container, int64_t channels, int64_t used)
+    : networks_(std::make_shared<Networks>(container, used)), channels_(channels), n_intervals_(intervals<T>), spacing_(networks_->cutoff / n_intervals_) {
   const auto n_pairs = static_cast<int64_t>(networks_->scale.values.size()), per_pair = 3 * (n_intervals_ + 1) * channels_;
   made_.assign(n_pairs, 0);
   for (size_t n = 0; n <= networks_->of_distance.size(); ++n) {

@@ -18,7 +18,8 @@ namespace spinconv::native {
 template <class T>
 class DistanceTables {
  public:
-  DistanceTables(const Container& container, int64_t channels);
+  /// Rows of `channels` numbers, of which the model has the first `used`.
+  DistanceTables(const Container& container, int64_t channels, int64_t used);
 
   /// Makes the tables of a pair of elements, if they are not there.
   void require(int32_t pair);

@@ -33,7 +33,7 @@ template <class T>
 class EvaluatorOf : public Evaluator {
  public:
   EvaluatorOf(const Container& container, const Level& level, const Kernels<T>& kernels, int threads)
-      : threads_(threads), level_(level), kernels_(kernels), parameters_(container), tables_(container, parameters_.shape.channels), wall_(container),
+      : threads_(threads), level_(level), kernels_(kernels), parameters_(container), tables_(container, parameters_.shape.channels, parameters_.channels), wall_(container),
         references_(container.metadata.reference_energies), scale_(container.metadata.scale), average_neighbors_(container.metadata.average_neighbors),
         n_blocks_(container.metadata.info.n_blocks) {
     const auto& elements = container.metadata.info.elements;
@@ -411,7 +411,9 @@ std::vector<Candidate> candidates() {
 }  // namespace
 
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, int threads, const std::string& wanted) {
-  if (container.metadata.info.kind != kind || container.tensor("constants.responses.0").shape()[1] > most_harmonics) return nullptr;
+  if (container.metadata.info.kind != kind || container.metadata.info.n_blocks < 1) return nullptr;
+  const Numbers responses(container, "constants.responses.0", {-1, -1});
+  if (responses.shape[1] > most_harmonics) return nullptr;
   for (const auto& candidate : candidates()) {
     if (!candidate.is_here || (!wanted.empty() && wanted != candidate.name)) continue;
     const auto level = candidate.level();

@@ -14,8 +14,6 @@
 namespace spinconv::native {
 namespace {
 
-constexpr int most_monomials = 4 + 10 + 35 + 165;   // of all levels, for lmax 4
-
 /// Monomials of all levels, each level after the one before.
 template <class T>
 SPINCONV_INLINE const V<T>* monomials(const Polynomials<T>& p, const V<T> (&n)[3], V<T> (&values)[most_monomials]) {

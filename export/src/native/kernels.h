@@ -9,7 +9,9 @@
 
 namespace spinconv::native {
 
-constexpr int64_t row_multiple = 32;   // numbers; all vectors and panels divide it
+constexpr int64_t row_multiple = 32;                     // numbers; all vectors and panels divide it
+constexpr int64_t most_monomials = 4 + 10 + 35 + 165;    // of all levels, for lmax 4
+constexpr int64_t most_levels = 4;
 
 struct Shape {
   int64_t channels = 0;     // padded
@@ -20,6 +22,7 @@ struct Shape {
   int64_t high = 0;         // n_high, padded
   int64_t n_rows = 0;       // of ring responses: pairs of an order m and a harmonic of at least that degree
   int64_t n_products = 0;   // of two of them
+  int64_t n_kernels = 0;    // pairs of an order m and a degree
 };
 
 /// W of a linear layer: rows of inputs for the forward pass, rows of outputs for the way back.

@@ -11,7 +11,7 @@ namespace spinconv::native {
 struct NuclearWall {
   Numbers pairs;   // [pair][4 amplitudes (eV Å), 4 rates (1/Å), 1 / reach, 1 / cutoff (1/Å)]
 
-  explicit NuclearWall(const Container& container) : pairs(container, "constants.pairs") {}
+  explicit NuclearWall(const Container& container) : pairs(container, "constants.pairs", {-1, 10}) {}
 
   /// The energy (eV) at a distance above 0, and in `slope` its derivative.
   double operator()(int32_t pair, double d, double& slope) const {

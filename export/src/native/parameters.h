@@ -12,14 +12,18 @@
 
 namespace spinconv::native {
 
-/// A matrix of float64 of a file.
+/// An array of float64 of a file.
 struct Numbers {
   std::vector<double> values;
   std::vector<int64_t> shape;
 
-  Numbers(const Container& container, const std::string& name);
+  /// Error unless it has this shape, in which -1 stands for any length: what reads it counts on that.
+  Numbers(const Container& container, const std::string& name, const std::vector<int64_t>& expected);
   double at(int64_t row, int64_t column) const { return values[row * shape[1] + column]; }
 };
+
+/// An array of whole numbers of a file, of this shape; Error unless each is at least 0 and below `end`.
+std::vector<int32_t> indices(const Container& container, const std::string& name, const std::vector<int64_t>& expected, int64_t end);
 
 int64_t padded(int64_t n);
 
@@ -39,9 +43,9 @@ class Parameters {
  private:
   template <class Number>
   const Number* kept(const std::vector<Number>& values);
-  const T* vector_of(const Container& container, const std::string& name);
+  const T* vector_of(const Container& container, const std::string& name, const std::vector<int64_t>& expected);
   Matrix<T> matrix(const Container& container, const std::string& name);
-  Embedding<T> embedding(const Container& container, const std::string& name);
+  Embedding<T> embedding(const Container& container, const std::string& name, int64_t n_kinds, int64_t n_out);
   const T* ring_kernels(const Container& container, const std::string& name);
   void make_polynomials(const Container& container);
   void make_couplings(const Container& container);

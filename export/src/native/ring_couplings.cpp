@@ -22,22 +22,24 @@ void append(const std::vector<Term<double>>& terms, size_t multiple, std::vector
 
 }  // namespace
 
-RingCouplings::RingCouplings(const Container& container) {
-  const auto component = container.tensor("constants.row_component").integers();   // in the file's order: by m
-  const auto kernel_of = container.tensor("constants.row_kernel").integers();
-  const auto n_rows = static_cast<int64_t>(component.size());
+RingCouplings::RingCouplings(const Container& container, const Shape& shape) {
+  const int64_t n_rows = shape.n_rows;
+  const auto component = indices(container, "constants.row_component", {n_rows}, shape.n_low);   // in the file's order: by m
+  const auto kernel_of = indices(container, "constants.row_kernel", {n_rows}, shape.n_kernels);
   std::vector<int32_t> by_component(n_rows), row(n_rows);
   std::iota(by_component.begin(), by_component.end(), 0);
   std::stable_sort(by_component.begin(), by_component.end(), [&](int32_t a, int32_t b) { return component[a] < component[b]; });
   for (int64_t n = 0; n < n_rows; ++n) {
     row[by_component[n]] = static_cast<int32_t>(n);
-    kernel.push_back(static_cast<int32_t>(kernel_of[by_component[n]]));
+    kernel.push_back(kernel_of[by_component[n]]);
     while (static_cast<int64_t>(first_row.size()) <= component[by_component[n]]) first_row.push_back(static_cast<int32_t>(n));
   }
   first_row.push_back(static_cast<int32_t>(n_rows));
 
-  const Numbers interpolation(container, "constants.interpolation");   // [n_high][n_directions]
-  const int64_t n_high = interpolation.shape[0], n_directions = interpolation.shape[1];
+  if (static_cast<int64_t>(first_row.size()) != shape.n_low + 1) throw Error("weights `constants.row_component` must have every component of the moments");
+
+  const Numbers interpolation(container, "constants.interpolation", {shape.n_high, -1});   // [n_high][n_directions]
+  const int64_t n_high = shape.n_high, n_directions = interpolation.shape[1];
   const auto interpolate = [&](const std::vector<double>& values, auto&& use) {
     for (int64_t h = 0; h < n_high; ++h) {
       double sum = 0.0;
@@ -52,8 +54,8 @@ RingCouplings::RingCouplings(const Container& container) {
   std::vector<Made> made;
   std::vector<double> values(n_directions);
   int32_t begin = 0;   // row of the order, in the file's order
-  for (int64_t m = 0; container.has("constants.responses." + std::to_string(m)); ++m) {
-    const Numbers responses(container, "constants.responses." + std::to_string(m));   // [sine and cosine][n_directions][rows]
+  for (int64_t m = 0; m * m < shape.n_low; ++m) {
+    const Numbers responses(container, "constants.responses." + std::to_string(m), {(m == 0 ? 1 : 2) * n_directions, shape.n_low - m * m});
     const auto n = static_cast<int32_t>(responses.shape[1]);
     for (int32_t a = 0; a < n; ++a) {
       if (m == 0) {

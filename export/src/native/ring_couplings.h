@@ -18,7 +18,7 @@
 namespace spinconv::native {
 
 struct RingCouplings {
-  explicit RingCouplings(const Container& container);
+  RingCouplings(const Container& container, const Shape& shape);
 
   // As in Couplings.
   std::vector<int32_t> first_row, kernel, linear_row, first_of_harmonic, first_of_product;
