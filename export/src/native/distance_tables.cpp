@@ -86,8 +86,8 @@ struct DistanceTables<T>::Networks {
 };
 
 template <class T>
-DistanceTables<T>::DistanceTables(const Container& container, int64_t channels, int64_t used)
-    : networks_(std::make_shared<Networks>(container, used)), channels_(channels), n_intervals_(intervals<T>), spacing_(networks_->cutoff / n_intervals_) {
+DistanceTables<T>::DistanceTables(const Container& container, const Shape& shape)
+    : networks_(std::make_shared<Networks>(container, shape.used)), channels_(shape.channels), n_intervals_(intervals<T>), spacing_(networks_->cutoff / n_intervals_) {
   const auto n_pairs = static_cast<int64_t>(networks_->scale.values.size()), per_pair = 3 * (n_intervals_ + 1) * channels_;
   made_.assign(n_pairs, 0);
   for (size_t n = 0; n <= networks_->of_distance.size(); ++n) {

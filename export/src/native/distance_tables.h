@@ -18,12 +18,10 @@ namespace spinconv::native {
 template <class T>
 class DistanceTables {
  public:
-  /// Rows of `channels` numbers, of which the model has the first `used`.
-  DistanceTables(const Container& container, int64_t channels, int64_t used);
+  DistanceTables(const Container& container, const Shape& shape);
 
   /// Makes the tables of a pair of elements, if they are not there.
   void require(int32_t pair);
-  bool has(int32_t pair) const { return made_[pair]; }
   const Table<T>& initial() const { return tables_[0]; }
   const Table<T>& of_block(int64_t k) const { return tables_[1 + k]; }
 

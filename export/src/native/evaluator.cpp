@@ -33,7 +33,7 @@ template <class T>
 class EvaluatorOf : public Evaluator {
  public:
   EvaluatorOf(const Container& container, const Level& level, const Kernels<T>& kernels, int threads)
-      : threads_(threads), level_(level), kernels_(kernels), parameters_(container), tables_(container, parameters_.shape.channels, parameters_.channels), wall_(container),
+      : threads_(threads), level_(level), kernels_(kernels), parameters_(container), tables_(container, parameters_.shape), wall_(container),
         references_(container.metadata.reference_energies), scale_(container.metadata.scale), average_neighbors_(container.metadata.average_neighbors),
         n_blocks_(container.metadata.info.n_blocks) {
     const auto& elements = container.metadata.info.elements;
@@ -48,7 +48,6 @@ class EvaluatorOf : public Evaluator {
   }
 
   const char* level() const override { return level_.name; }
-  int64_t n_moments() const override { return std::max(moments_width(), sums_width()); }
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
     graph_ = &graph, request_ = &request, result_ = &result;
@@ -305,30 +304,30 @@ class EvaluatorOf : public Evaluator {
 
   // ---- exchanges: rows as the stages of torch have them, without what is padded here
 
-  int64_t moments_width() const { return parameters_.shape.n_low * parameters_.channels; }
-  int64_t sums_width() const { return parameters_.channels + 1; }
+  int64_t moments_width() const { return parameters_.shape.n_low * parameters_.shape.used; }
+  int64_t sums_width() const { return parameters_.shape.used + 1; }
 
   void copy_rows(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t n_rows) const {
-    for (int64_t n = 0; n < n_rows; ++n) std::copy_n(from + n * from_stride, parameters_.channels, to + n * to_stride);
+    for (int64_t n = 0; n < n_rows; ++n) std::copy_n(from + n * from_stride, parameters_.shape.used, to + n * to_stride);
   }
 
   void from_ghosts(T* moments) {
     const int64_t rows_of_atom = parameters_.shape.n_low;
     T* rows = exchanged_.fit(n_nodes() * moments_width());
-    copy_rows(moments, channels(), rows, parameters_.channels, n_nodes() * rows_of_atom);
+    copy_rows(moments, channels(), rows, parameters_.shape.used, n_nodes() * rows_of_atom);
     --n_from_ghosts_left_;
     request_->exchange->from_ghosts(rows, moments_width());
-    copy_rows(rows, parameters_.channels, moments, channels(), graph_->n_atoms * rows_of_atom);
+    copy_rows(rows, parameters_.shape.used, moments, channels(), graph_->n_atoms * rows_of_atom);
   }
 
   void to_ghosts(T* moments) {
     const int64_t rows_of_atom = parameters_.shape.n_low;
     T* rows = exchanged_.zeros(n_nodes() * moments_width());
-    copy_rows(moments, channels(), rows, parameters_.channels, graph_->n_atoms * rows_of_atom);
+    copy_rows(moments, channels(), rows, parameters_.shape.used, graph_->n_atoms * rows_of_atom);
     --n_to_ghosts_left_;
     request_->exchange->to_ghosts(rows, moments_width());
     std::fill(moments + graph_->n_atoms * moments_size(), moments + n_nodes() * moments_size(), T(0));
-    copy_rows(rows + graph_->n_atoms * moments_width(), parameters_.channels, moments + graph_->n_atoms * moments_size(), channels(), graph_->n_ghosts * rows_of_atom);
+    copy_rows(rows + graph_->n_atoms * moments_width(), parameters_.shape.used, moments + graph_->n_atoms * moments_size(), channels(), graph_->n_ghosts * rows_of_atom);
   }
 
   void exchange_sums() {
@@ -356,7 +355,7 @@ class EvaluatorOf : public Evaluator {
   void finish_exchanges() {
     if (n_from_ghosts_left_ == 0 && n_to_ghosts_left_ == 0) return;
     const int64_t n_to_ghosts = n_adjoints_ * n_blocks_ + 1;
-    const auto zeros = [&] { return exchanged_.zeros(n_nodes() * n_moments()); };   // ghosts may pass on what others have: anew each time
+    const auto zeros = [&] { return exchanged_.zeros(n_nodes() * std::max(moments_width(), sums_width())); };   // ghosts may pass on what others have: anew each time
     for (; n_from_ghosts_left_ > 0; --n_from_ghosts_left_) request_->exchange->from_ghosts(zeros(), n_from_ghosts_left_ == 1 ? sums_width() : moments_width());
     for (; n_to_ghosts_left_ > 0; --n_to_ghosts_left_)
       request_->exchange->to_ghosts(zeros(), n_to_ghosts_left_ == n_to_ghosts ? sums_width() : moments_width());

@@ -17,8 +17,6 @@ class Evaluator {
   virtual ~Evaluator() = default;
   /// The instruction set: "x86-64-v4".
   virtual const char* level() const = 0;
-  /// Numbers per atom that pass between processes, at most.
-  virtual int64_t n_moments() const = 0;
   /// See Model::evaluate.
   virtual void evaluate(const Graph& graph, const Request& request, Result& result) = 0;
 };

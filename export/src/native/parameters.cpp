@@ -50,9 +50,8 @@ int64_t padded(int64_t n) { return (n + row_multiple - 1) / row_multiple * row_m
 template <class T>
 Parameters<T>::Parameters(const Container& container) {
   const Numbers weight(container, "blocks.0.convolution.weight", {-1, -1, -1, -1});   // [n_groups][kernels][group][2 group]
-  channels = weight.shape[0] * weight.shape[2];
-  shape.channels = padded(channels);
-  shape.used = channels;
+  shape.used = weight.shape[0] * weight.shape[2];
+  shape.channels = padded(shape.used);
   shape.group = weight.shape[2];
   shape.n_low = Numbers(container, "constants.responses.0", {-1, -1}).shape[1];
   const int64_t degrees = whole_root(shape.n_low);   // lmax + 1
@@ -68,9 +67,9 @@ Parameters<T>::Parameters(const Container& container) {
     const std::string name = "blocks." + std::to_string(k) + ".";
     Block<T> block;
     block.kernels = ring_kernels(container, name + "convolution.weight");
-    block.bias = vector_of(container, name + "convolution.bias", {channels});
-    block.of_neighborhood = embedding(container, name + "of_neighborhood", n_elements * n_elements, channels);
-    block.to_message = embedding(container, name + "to_message", n_elements * n_elements, channels);
+    block.bias = vector_of(container, name + "convolution.bias", {shape.used});
+    block.of_neighborhood = embedding(container, name + "of_neighborhood", n_elements * n_elements, shape.used);
+    block.to_message = embedding(container, name + "to_message", n_elements * n_elements, shape.used);
     blocks.push_back(block);
   }
   head = embedding(container, "energy", n_elements, 1);
@@ -100,7 +99,7 @@ const T* Parameters<T>::vector_of(const Container& container, const std::string&
 /// Of a layer from padded rows to padded rows; the file has [out][in].
 template <class T>
 Matrix<T> Parameters<T>::matrix(const Container& container, const std::string& name) {
-  const Numbers weight(container, name, {channels, channels});
+  const Numbers weight(container, name, {shape.used, shape.used});
   const int64_t n = shape.channels;
   std::vector<T> by_input(n * n, T(0)), by_output(n * n, T(0));
   for (int64_t out = 0; out < weight.shape[0]; ++out)
@@ -112,15 +111,15 @@ template <class T>
 Embedding<T> Parameters<T>::embedding(const Container& container, const std::string& name, int64_t n_kinds, int64_t n_out) {
   Embedding<T> made;
   made.first = matrix(container, name + ".first.weight");
-  made.first_bias = vector_of(container, name + ".first.bias", {channels});
+  made.first_bias = vector_of(container, name + ".first.bias", {shape.used});
   made.last_bias = vector_of(container, name + ".last.bias", {n_out});
-  const Numbers factors(container, name + ".factors", {n_kinds, channels});
+  const Numbers factors(container, name + ".factors", {n_kinds, shape.used});
   std::vector<T> rows(factors.shape[0] * shape.channels, T(0));
   for (int64_t kind = 0; kind < factors.shape[0]; ++kind)
     for (int64_t c = 0; c < factors.shape[1]; ++c) rows[kind * shape.channels + c] = static_cast<T>(factors.at(kind, c));
   made.factors = kept(rows);
   if (n_out == 1) {
-    made.last.by_input = vector_of(container, name + ".last.weight", {1, channels});
+    made.last.by_input = vector_of(container, name + ".last.weight", {1, shape.used});
   } else {
     made.last = matrix(container, name + ".last.weight");
   }
@@ -130,7 +129,7 @@ Embedding<T> Parameters<T>::embedding(const Container& container, const std::str
 /// [kernel][input in the group][own, partner][channels]
 template <class T>
 const T* Parameters<T>::ring_kernels(const Container& container, const std::string& name) {
-  const Numbers weight(container, name, {channels / shape.group, shape.n_kernels, shape.group, 2 * shape.group});
+  const Numbers weight(container, name, {shape.used / shape.group, shape.n_kernels, shape.group, 2 * shape.group});
   const int64_t n_groups = weight.shape[0], n_kernels = weight.shape[1], group = weight.shape[2];
   std::vector<T> made(n_kernels * group * 2 * shape.channels, T(0));
   for (int64_t g = 0; g < n_groups; ++g)

@@ -33,7 +33,6 @@ class Parameters {
   explicit Parameters(const Container& container);
 
   Shape shape;
-  int64_t channels = 0;   // of the model, without what is padded
   Polynomials<T> polynomials;
   Couplings<T> couplings;
   std::vector<Block<T>> blocks;
