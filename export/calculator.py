@@ -12,14 +12,13 @@ from ase.calculators.calculator import Calculator, PropertyNotImplementedError, 
 from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from spinconv.export.execution import evaluate_graph
+from spinconv.export.execution import check_elements, check_finite, evaluate_graph
 from spinconv.export.extrapolation import Alarm
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.reader import ModelFile, read_model
 from spinconv.potential import build_graph
 from spinconv.potential.gradients import Evaluation
 from spinconv.potential.stress import along_periodic, has_stress
-from spinconv.potential.words import element_name
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
 
@@ -133,14 +132,10 @@ class SpinConvCalculator(Calculator):
         graph = build_graph(atoms, self._cutoff, torch.float64)
         self.outside = self._alarm.look(graph)
         self.results = _mean([_results(atoms, evaluate_graph(file, graph)) for file in self.models])
-        energy = self.results["energy"]
-        if not np.isfinite(energy) or not np.isfinite(self.results["forces"]).all():
-            raise ValueError(f"energy and forces must be finite, got {energy} eV: look for atoms on top of each other")
+        check_finite(self.results["energy"], self.results["forces"])
 
     def _check(self, atoms: ase.Atoms, properties: list[str]) -> None:
-        unknown = sorted(set(atoms.numbers.tolist()) - {ase.data.atomic_numbers[symbol] for symbol in self._elements})
-        if unknown:
-            raise ValueError(f"`atoms` must consist of the model's elements {', '.join(self._elements)}, got {element_name(unknown[0])}")
+        check_elements(atoms, [ase.data.atomic_numbers[symbol] for symbol in self._elements])
         if "stress" in properties and not has_stress(atoms):
             raise PropertyNotImplementedError(
                 "`stress` needs `atoms` that are periodic, in a cell with three vectors, because it is an energy per volume, "

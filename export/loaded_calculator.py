@@ -6,14 +6,12 @@ import ase
 import numpy as np
 import torch
 from ase.calculators.calculator import Calculator, all_changes
-from ase.data import chemical_symbols
 
-from spinconv.export.execution import evaluate_module
+from spinconv.export.execution import check_elements, check_finite, evaluate_module
 from spinconv.export.loading import Loaded
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES
 from spinconv.potential import build_graph
-from spinconv.potential.words import element_name
 
 
 class LoadedCalculator(Calculator):
@@ -33,13 +31,9 @@ class LoadedCalculator(Calculator):
         """Fills `results`; ValueError where an element is not the model's, or the numbers are none."""
         super().calculate(atoms, properties or ["energy"], system_changes)
         assert self.atoms is not None  # the base class has just set them
-        known = self.loaded.elements
-        if unknown := sorted(set(self.atoms.numbers.tolist()) - set(known)):
-            names = ", ".join(chemical_symbols[z] for z in known)
-            raise ValueError(f"`atoms` must consist of the model's elements {names}, got {element_name(unknown[0])}")
+        check_elements(self.atoms, self.loaded.elements)
         evaluation = evaluate_module(self.module, DTYPES[self.loaded.dtype], build_graph(self.atoms, self.loaded.cutoff, torch.float64))
         energy = float(evaluation.energies[0].detach())
         forces = evaluation.forces.detach().cpu().numpy().astype(np.float64)
-        if not np.isfinite(energy) or not np.isfinite(forces).all():
-            raise ValueError(f"energy and forces must be finite, got {energy} eV: look for atoms on top of each other")
+        check_finite(energy, forces)
         self.results: dict[str, Any] = {"energy": energy, "free_energy": energy, "forces": forces}
