@@ -55,16 +55,23 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
 def energy_and_direct_forces(model: Model, graph: Graph, create_graph: bool) -> Evaluation:
     """The same for a model that says its forces itself: there is no virial."""
     with torch.set_grad_enabled(create_graph):
-        vectors = graph.vectors.detach()
-        atom_energies = energies_of_atoms(model, graph, vectors)
-        forces = model.forces(graph.numbers, graph.edge_index, vectors)
+        arguments = graph.numbers, graph.edge_index, graph.vectors.detach()
+        if isinstance(model, torch.jit.ScriptModule):
+            energies, forces = model.energies(*arguments), model.forces(*arguments)
+        else:
+            energies, forces = model.energies_and_forces(*arguments)
+        atom_energies = with_offsets(model, graph, energies)
         return Evaluation(of_systems(atom_energies, graph), atom_energies, forces, None)
 
 
 def energies_of_atoms(model: Model, graph: Graph, vectors: torch.Tensor) -> torch.Tensor:
-    """`model.energies`; if there is an `energy_offset` of every structure, which it shares out among all atoms that it is given, each
-    system's atoms share one."""
-    energies = model.energies(graph.numbers, graph.edge_index, vectors)
+    """`model.energies`, `with_offsets`."""
+    return with_offsets(model, graph, model.energies(graph.numbers, graph.edge_index, vectors))
+
+
+def with_offsets(model: Model, graph: Graph, energies: torch.Tensor) -> torch.Tensor:
+    """Energies of atoms; if there is an `energy_offset` of every structure, which a model shares out among all atoms that it is given,
+    each system's atoms share one."""
     settings = model.settings if isinstance(model, torch.jit.ScriptModule) else model.settings()
     offset = settings.get("energy_offset", 0.0)
     if offset == 0.0 or graph.n_systems == 1:

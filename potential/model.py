@@ -67,6 +67,12 @@ class PotentialModel(nn.Module, ABC):
         """Forces on the atoms (eV/Å, [n_atoms, 3]) where a kind says them itself."""
         raise NotImplementedError(f"the forces of {type(self).__name__} are the gradient of its energy")
 
+    def energies_and_forces(
+        self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both; a kind whose `forces` begin as its `energies` do says here how to begin once."""
+        return self.energies(numbers, edge_index, vectors), self.forces(numbers, edge_index, vectors)
+
     def forward(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """The same as `energies`."""
         return self.energies(numbers, edge_index, vectors)
