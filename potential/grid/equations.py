@@ -150,10 +150,10 @@ def energies_of_messages(
 # ---- forces of a head of their own
 
 
-def hashed(s: dict[str, float], n: int, device: torch.device) -> Tensor:
+def hashed(s: dict[str, float], n: int, like: Tensor) -> Tensor:
     """n numbers in [0, 1) that `seed` alone decides, whatever machine and library there is, float64."""
     prime = 2147483647
-    x = torch.arange(1, n + 1, device=device) + (int(s["seed"]) * 7919 + 12345)
+    x = torch.arange(1, n + 1, device=like.device) + (int(s["seed"]) * 7919 + 12345)
     for _ in range(4):
         x = (((x % prime) * (x % prime)) % prime * 48271 + 11 * x + 1013904223) % prime
     return x.double() / prime
@@ -163,7 +163,7 @@ def random_rotations(s: dict[str, float], n_atoms: int, like: Tensor) -> Tensor:
     """Rotations about x, y and z, by random angles of every atom, [n_rotations, n_atoms, 3, 3]; by torch's generator if `seed` is -1."""
     n_rotations = int(s["n_rotations"])
     n = n_rotations * n_atoms
-    uniform = hashed(s, 3 * n, like.device) if s["seed"] >= 0 else torch.rand(3 * n, dtype=torch.float64, device=like.device)
+    uniform = hashed(s, 3 * n, like) if s["seed"] >= 0 else torch.empty(3 * n, device=like.device).double().uniform_(0.0, 1.0)
     angle = uniform.view(3, n) * 6.283185307179586
     (ca, cb, cc), (sa, sb, sc) = torch.cos(angle).unbind(0), torch.sin(angle).unbind(0)
     rows = [

@@ -73,10 +73,10 @@ def edge_frames(s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atom
     near = vectors * (0.5 * (torch.cos(distances * (3.141592653589793 / s["cutoff"])) + 1.0))
     mean = torch.zeros(n_atoms, 3, dtype=vectors.dtype, device=vectors.device).index_add(0, i, near).index_select(0, i) + s["frame_offset"]
     x = vectors / distances
-    z = torch.linalg.cross(x, mean / safe_norm(mean), dim=1)
+    z = torch.cross(x, mean / safe_norm(mean), dim=1)
     certain = certainty((z * z).sum(1))
     z = z / (safe_norm(z) + 0.0000001)
-    y = torch.linalg.cross(x, z, dim=1)
+    y = torch.cross(x, z, dim=1)
     y = y / (safe_norm(y) + 0.0000001)
     return torch.stack([x, y, z], 1), certain
 

@@ -6,25 +6,19 @@ from typing import Any
 import ase
 import numpy as np
 import pytest
-import torch
-from tiny_kind import TINY
+from grid_models import grid_model
 
 from spinconv.export import SpinConvCalculator, export_model
-from spinconv.export.build import read_build
 from spinconv.export.extrapolation import allow_extrapolation
-from spinconv.potential.kinds import KINDS
 
 WATER = ase.Atoms("OHH", [(1, 1, 1), (1.96, 1, 1), (0.76, 1.93, 1)], cell=[8, 8, 8], pbc=True)
 
 
 @pytest.fixture(params=["gradient", "direct"])
-def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    if TINY.name not in read_build("lammps_plugin").kinds:
-        pytest.skip("the kind of the tests is in plugins that are built with -DSPINCONV_TESTS=ON")
-    monkeypatch.setitem(KINDS, TINY.name, TINY)
-    torch.manual_seed(0)
-    config = TINY.config_class.from_dict({"elements": [1, 8], "says": request.param})
-    export_model(TINY.model_class(config, [-13.6, -2040.0]), tmp_path / f"{request.param}.pt", dtype="float64")
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Of a grid model; of the direct forces of random weights, those of this seed lead to rest."""
+    says = {"envelope": True} if request.param == "gradient" else {"forces": "fixed"}
+    export_model(grid_model(seed=4, **says), tmp_path / f"{request.param}.pt", dtype="float64")
     return tmp_path / f"{request.param}.pt"
 
 
@@ -68,5 +62,5 @@ def test_several_ranks_are_refused(file: Path, program: Any) -> None:
         ranks=2,
     )
     assert done.returncode != 0
-    words = "is of kind `tiny`, which is computed as a whole on one MPI rank, got 2; run LAMMPS on one rank, or take a model of a kind with"
+    words = "is of kind `grid`, which is computed as a whole on one MPI rank, got 2; run LAMMPS on one rank, or take a model of a kind with"
     assert words in done.stdout + done.stderr

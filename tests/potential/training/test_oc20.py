@@ -129,7 +129,6 @@ def test_an_archive_says_which_atoms_are_held_for_all_frames_or_for_each(tmp_pat
 
 @pytest.mark.parametrize("head", ["energy", "force"])
 def test_the_paper_s_configs_are_of_the_grid_model(head):
-    pytest.importorskip("spinconv.potential.grid")
     config = read_config(ROOT / "configs" / f"oc20_{head}.yaml")
     assert config.data.train_on_free_atoms
     assert config.data.ref_energy
