@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import ase
+import numpy as np
 import torch
 
-from spinconv.potential import HarmonicSpinConv, ModelConfig
+from spinconv.potential import HarmonicSpinConv, ModelConfig, build_graph
+from spinconv.potential.kinds import kind_of
+from spinconv.potential.model import REFERENCE_ENERGIES, PotentialModel
 
 ELEMENTS = (1, 6, 8, 29)
 SHIPPED_CHECKPOINT = Path(__file__).parent.parent / "models" / "ethanol" / "checkpoint.ckpt"
@@ -39,3 +43,15 @@ def strengthened(model: HarmonicSpinConv, weights_times: float) -> HarmonicSpinC
             if name.endswith((".weight", ".bias")):
                 parameter *= weights_times
     return model
+
+
+def learned(model: PotentialModel, atoms: ase.Atoms) -> np.ndarray:
+    """Energies of the atoms without their reference energies, which are so large that they would hide what differs."""
+    graph = build_graph(atoms, model.cutoff, torch.float64)
+    weights = {**model.weights(), REFERENCE_ENERGIES: torch.zeros(model.n_elements, dtype=torch.float64)}
+    energies = kind_of(model.config).equations.energies
+    return energies(weights, model.settings(), graph.numbers, graph.edge_index, graph.vectors).detach().numpy()
+
+
+def energy_of(model: PotentialModel, atoms: ase.Atoms) -> float:
+    return float(learned(model, atoms).sum())

@@ -141,6 +141,13 @@ CELLS: dict[str, Callable[[], ase.Atoms]] = {
 """The structures, and every kind of cell that LAMMPS has to turn."""
 
 
+def moved(atoms: ase.Atoms, displacement: np.ndarray) -> ase.Atoms:
+    """A displaced copy."""
+    atoms = atoms.copy()
+    atoms.positions += displacement
+    return atoms
+
+
 def with_calculator(atoms: ase.Atoms, calculator: Calculator) -> ase.Atoms:
     """A copy of `atoms` that uses `calculator`."""
     copy = atoms.copy()

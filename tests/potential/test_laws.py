@@ -6,11 +6,23 @@ import ase
 import numpy as np
 import pytest
 import torch
-from structures import STRUCTURES, cluster, collinear, dimer, ethanol, fcc, on_axes, rattled_fcc, slab_with_adsorbate, triclinic, water_box
+from structures import (
+    STRUCTURES,
+    cluster,
+    collinear,
+    dimer,
+    ethanol,
+    fcc,
+    moved,
+    on_axes,
+    rattled_fcc,
+    slab_with_adsorbate,
+    triclinic,
+    water_box,
+)
 
-from models import HAS_TRAINED, random_model, trained_model
+from models import HAS_TRAINED, energy_of, learned, random_model, trained_model
 from spinconv.potential import Evaluation, HarmonicSpinConv, batch_graphs, build_graph, energy_and_forces
-from spinconv.potential.harmonic import equations
 
 Transform = Callable[[ase.Atoms], ase.Atoms]
 
@@ -47,13 +59,6 @@ def known(model: HarmonicSpinConv, atoms: ase.Atoms) -> ase.Atoms:
     if model.n_elements == 3:
         atoms.numbers[atoms.numbers == 29] = 8
     return atoms
-
-
-def learned(model: HarmonicSpinConv, atoms: ase.Atoms) -> np.ndarray:
-    """Energies of the atoms without their reference energies, which are so large that they would hide a relative error."""
-    graph = build_graph(atoms, model.cutoff, torch.float64)
-    weights = {**model.weights(), "constants.reference_energies": torch.zeros(model.n_elements, dtype=torch.float64)}
-    return equations.energies(weights, model.settings(), graph.numbers, graph.edge_index, graph.vectors).detach().numpy()
 
 
 def rotated(atoms: ase.Atoms) -> ase.Atoms:
@@ -145,16 +150,6 @@ def test_forces_are_minus_the_gradient(soft_model: HarmonicSpinConv, name: str) 
         slope = central_difference(lambda s, d=direction: energy_of(soft_model, moved(atoms, s * d)), step)
         # eighth-order differences: what is left is rounding of the energy, 1e-12 eV / 1e-3 Å, and 1e-7 of the forces themselves
         assert slope == pytest.approx(-(forces * direction).sum(), abs=1e-7 * max(1.0, gradient_size(soft_model, atoms)))
-
-
-def energy_of(model: HarmonicSpinConv, atoms: ase.Atoms) -> float:
-    return float(learned(model, atoms).sum())
-
-
-def moved(atoms: ase.Atoms, displacement: np.ndarray) -> ase.Atoms:
-    atoms = atoms.copy()
-    atoms.positions += displacement
-    return atoms
 
 
 def central_difference(f: Callable[[float], float], step: float) -> float:

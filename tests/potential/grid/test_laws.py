@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from grid_models import grid_model
-from structures import STRUCTURES, collinear, dimer, ethanol, on_axes, rattled_fcc, slab_with_adsorbate, triclinic
+from structures import STRUCTURES, collinear, dimer, ethanol, moved, on_axes, rattled_fcc, slab_with_adsorbate, triclinic
 
+from models import energy_of, learned
 from spinconv.potential import Evaluation, batch_graphs, build_graph, energy_and_forces
 from spinconv.potential.grid import GridSpinConv, equations, net_forces
 from spinconv.potential.kinds import has_direct_forces, is_conservative
@@ -28,23 +29,6 @@ def model(request: pytest.FixtureRequest) -> GridSpinConv:
 
 def evaluate(model: GridSpinConv, atoms: ase.Atoms) -> Evaluation:
     return energy_and_forces(model, build_graph(atoms, model.cutoff, torch.float64))
-
-
-def learned(model: GridSpinConv, atoms: ase.Atoms) -> np.ndarray:
-    """Energies of the atoms without their reference energies, which are so large that they would hide what differs."""
-    graph = build_graph(atoms, model.cutoff, torch.float64)
-    weights = {**model.weights(), "constants.reference_energies": torch.zeros(model.n_elements, dtype=torch.float64)}
-    return equations.energies(weights, model.settings(), graph.numbers, graph.edge_index, graph.vectors).detach().numpy()
-
-
-def energy_of(model: GridSpinConv, atoms: ase.Atoms) -> float:
-    return float(learned(model, atoms).sum())
-
-
-def moved(atoms: ase.Atoms, displacement: np.ndarray) -> ase.Atoms:
-    atoms = atoms.copy()
-    atoms.positions += displacement
-    return atoms
 
 
 def rotated(atoms: ase.Atoms, seed: int) -> ase.Atoms:
