@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 
 from spinconv.potential.training.checkpoint import load_checkpoint
-from spinconv.potential.training.config import Config, ConfigError
+from spinconv.potential.training.config import Config
 from spinconv.potential.training.evaluation import EvaluationResult, evaluate_frames, mean_of
 from spinconv.potential.training.frames import Frame
 from spinconv.potential.training.metrics import ErrorFigure
-from spinconv.potential.training.pretrain import fit_in_turn, has_begun
-from spinconv.potential.training.resume import about, check_same_training, has_ended
+from spinconv.potential.training.several import check_folders, check_one_device, fit_each
 from spinconv.potential.training.splits import Source, read_splits
 
 
@@ -26,27 +25,13 @@ def fit_committee(
     Their results are in output/seed0, output/seed1, ... All have the same frames. Resuming skips members whose training has ended.
     """
     console = console or Console()
-    if config.devices > 1:
-        raise ConfigError(
-            f"{source.name}: `--seeds` trains with `devices: 1`, got {config.devices}; train the seeds one by one, --set seed=1"
-        )
+    check_one_device(config, source.name, "`--seeds`")
     configs = {output / f"seed{seed}": config.model_copy(update={"seed": seed}) for seed in range(config.seed, config.seed + members)}
-    begun = [folder for folder in configs if has_begun(folder)]
-    if begun and not resume:
-        raise ConfigError(f"{begun[0]}: holds a training already; continue with --resume or choose another --output")
-    if resume and not begun:
-        raise ConfigError(f"{output}: has no seed*/last.ckpt to resume from; start without --resume")
-
+    check_folders(configs, output, resume)
     splits = read_splits(config, source, console)
-    for k, (folder, member) in enumerate(configs.items(), start=1):
-        if has_ended(folder, member):
-            check_same_training(folder / "last.ckpt", about(member, splits), console)
-            console.print(f"\nmember {k} of {members}: {folder} has ended already", highlight=False)
-        else:
-            console.print(f"\nmember {k} of {members}: {folder}", highlight=False)
-            fit_in_turn(member, source, folder, folder in begun, console, splits=splits)
+    fit_each(configs, "member", source, resume, console, splits)
     best = [folder / "best.ckpt" for folder in configs]
-    frames, kind = (splits.test, "test") if splits.test else (splits.validation, "validation")
+    frames, kind = splits.held_out
     console.print()
     console.print(committee_table({path.parent.name: evaluated(path, frames) for path in best}, f"{len(frames)} {kind} frames"))
     say_how_to_use(console, output, list(configs))

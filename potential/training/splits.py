@@ -33,6 +33,11 @@ class Splits(NamedTuple):
         """All frames that are trained on."""
         return [*self.train, *self.extra]
 
+    @property
+    def held_out(self) -> tuple[list[Frame], str]:
+        """The frames that models are judged on, and what these are: test frames, or those of the validation where there are none."""
+        return (self.test, "test") if self.test else (self.validation, "validation")
+
 
 def read_splits(config: Config, source: Source, console: Console) -> Splits:
     """Training, validation and test frames."""
