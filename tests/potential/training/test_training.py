@@ -5,7 +5,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ase
@@ -92,8 +93,9 @@ def now(monkeypatch) -> Callable[[], float]:
     return lambda: seconds
 
 
-def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -> None:
-    """A training that breaks off in the middle of an epoch, at a step's loss."""
+@contextmanager
+def power_cut(after: int, monkeypatch) -> Iterator[None]:
+    """What trains within breaks off in the middle of an epoch, at a step's loss."""
     calls = 0
 
     def breaking(*arguments):
@@ -107,7 +109,13 @@ def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -
     with monkeypatch.context() as patch:
         patch.setattr(module, "loss", breaking)
         with pytest.raises(RuntimeError, match=r"power cut"):
-            run(folder, output, **changes)
+            yield
+
+
+def interrupted(folder: Path, output: str, after: int, monkeypatch, **changes) -> None:
+    """A training that breaks off."""
+    with power_cut(after, monkeypatch):
+        run(folder, output, **changes)
 
 
 @pytest.mark.parametrize(
