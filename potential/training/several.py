@@ -25,8 +25,8 @@ def check_folders(folders: Mapping[Path, Config], output: Path, resume: bool) ->
     if begun and not resume:
         raise ConfigError(f"{begun[0]}: holds a training already; continue with --resume or choose another --output")
     if resume and not begun:
-        wanted = sorted({str(folder.relative_to(output).parent / "seed*" / "last.ckpt") for folder in folders})
-        raise ConfigError(f"{output}: has no {wanted[0]} to resume from; start without --resume")
+        wanted = next(iter(folders)).relative_to(output).with_name("seed*") / "last.ckpt"
+        raise ConfigError(f"{output}: has no {wanted} to resume from; start without --resume")
     return begun
 
 
