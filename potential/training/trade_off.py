@@ -56,7 +56,9 @@ def draw_panel(axes: Any, runs: Sequence[Run], time: str, error: str) -> None:
         axes.plot(*zip(*means, strict=True), color=color, linewidth=1, alpha=0.5, zorder=1)
         for name, marker in zip(names, itertools.cycle(MARKERS), strict=False):
             axes.scatter(*points[name], **style_of(by_variant[name], color, marker, 45))
-    plain_log_scale(axes)
+    errors = [getattr(run, error) for run in runs]
+    if max(errors) > 10 * min(errors):
+        plain_log_scale(axes)
     axes.set_xlim(left=0)
     axes.grid(alpha=0.3)
 
