@@ -16,6 +16,7 @@ from spinconv.export.commands.evaluate import evaluate
 from spinconv.export.commands.example import example
 from spinconv.export.commands.export import export
 from spinconv.export.commands.info import info
+from spinconv.export.commands.plot import plot
 from spinconv.export.commands.relax import relax
 from spinconv.export.commands.version import print_version
 
@@ -49,5 +50,6 @@ def spinconv(
 
 for _command in (evaluate, export, check, info, relax, example):
     app.command()(_command)
+app.add_typer(plot, name="plot")
 for _entry in sorted(entry_points(group="spinconv.commands"), key=lambda entry: entry.name):
     app.command(name=_entry.name)(_entry.load())

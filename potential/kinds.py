@@ -1,13 +1,14 @@
 """The kinds of models: one table, by the name that configs, checkpoints and model files have for a kind.
 
-A kind is a folder potential/NAME with `config.py` (a frozen dataclass on `KindConfig`), `model.py` (a `PotentialModel`) and
-`equations.py`, and a row below; its equations in the C++ readers are a line in export/CMakeLists.txt. Whatever differs between kinds
-is asked of the row. Nothing of a kind is imported before it is used: `spinconv --help` must not wait for torch.
+A kind is a folder potential/NAME with `config.py` (a frozen dataclass on `KindConfig`), `model.py` (a `PotentialModel`),
+`equations.py` and perhaps `pictures.py`, and a row below; its equations in the C++ readers are a line in export/CMakeLists.txt. Whatever
+differs between kinds is asked of the row. Nothing of a kind is imported before it is used: `spinconv --help` must not wait for torch.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,15 @@ class Kind:
     def equations(self) -> ModuleType:
         """Functions of tensors, of which TorchScript and the C++ readers compile the same text."""
         return self._module("equations")
+
+    def picture(self, name: str) -> Callable[..., Any]:
+        """What gives the numbers of a picture (`embeddings`, `filters`, `seen`) of its models, in pictures.py; ValueError where a kind has
+        none."""
+        has_any = importlib.util.find_spec(f"{self.package}.pictures") is not None
+        found = getattr(self._module("pictures"), name, None) if has_any else None
+        if found is None:
+            raise ValueError(f"models of kind `{self.name}` have no picture of `{name}`")
+        return found  # type: ignore[no-any-return]
 
     def _module(self, name: str) -> ModuleType:
         return importlib.import_module(f"{self.package}.{name}")

@@ -79,6 +79,7 @@ def test_scripts_and_commands_exist(path: Path) -> None:
     from spinconv.export.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     for command in re.findall(r"^    spinconv (\w[\w-]*)", text, re.MULTILINE):
         assert command in commands
 

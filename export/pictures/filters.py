@@ -1,0 +1,31 @@
+"""The filters of a spin convolution on the sphere."""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from spinconv.export.pictures.mollweide import draw_sphere, even_norm, pixels
+from spinconv.potential.pictures import Filters
+
+
+def draw_filters(filters: Filters, most: int, title: str) -> Figure:
+    """A map for each of the first `most` outputs (rows) and inputs (columns)."""
+    maps = pixels(filters.sphere)[:most, :most]  # (rows, columns, pixels, pixels)
+    n_rows, n_columns = maps.shape[:2]
+    figure = Figure(figsize=(1.7 + 1.4 * n_columns, 1.5 + 0.82 * n_rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = np.atleast_2d(figure.subplots(n_rows, n_columns, squeeze=False))
+    norm = even_norm(maps)
+    for r, row in enumerate(grid):
+        row[0].set_ylabel(filters.outputs[r], rotation=0, ha="right", va="center")
+        for axes, values in zip(row, maps[r], strict=True):
+            image = draw_sphere(axes, values, norm)
+    for axes, name in zip(grid[0], filters.inputs, strict=False):
+        axes.set_title(name, fontsize="medium")
+    figure.colorbar(image, ax=grid, label="weight (no unit)", shrink=0.8, aspect=30)
+    figure.supylabel("output", fontsize="medium")
+    figure.supxlabel(
+        "Mollweide maps; north: ahead, away from the receiver; middle: longitude 0; filters roll about the axis", fontsize="small"
+    )
+    figure.suptitle(f"{title}\nchannel of the messages", fontsize="medium")
+    return figure
