@@ -2,6 +2,7 @@
 
     python benchmarks/in_lammps.py overhead      192-atom water: all outside the model, as a share of a step; first steps against the median
     python benchmarks/in_lammps.py evaluators    ethanol and 192-atom water: a step by `evaluator native` and by `evaluator torch`, in turns
+    python benchmarks/in_lammps.py kinds         ethanol by both kinds of models, a slab of 78 atoms by OC20's: a step on one rank
     python benchmarks/in_lammps.py memory        20,000 steps of ethanol with neighbour rebuilds: resident memory
     python benchmarks/in_lammps.py chunk         20,000 atoms of water: time and memory by `chunk`
     python benchmarks/in_lammps.py scaling       strong and weak scaling of water over MPI ranks, with a plot
@@ -20,10 +21,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import ase
 import matplotlib as mpl
+import torch
 import typer
+import yaml
+from ase.data import chemical_symbols
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -31,7 +36,13 @@ from rich.table import Table
 mpl.use("Agg")  # a file is all that is asked for
 import matplotlib.pyplot as plt
 
+from spinconv.export import export_model
+from spinconv.lammps_plugin.data import data_file, input_lines
 from spinconv.lammps_plugin.engine import open_lammps
+from spinconv.potential import build_graph
+from spinconv.potential.kinds import KINDS
+from spinconv.potential.model import PotentialModel, count_parameters
+from spinconv.potential.safe_write import write_file
 
 ROOT = Path(__file__).resolve().parent.parent
 WATER = ROOT / "examples" / "lammps" / "water_nvt" / "data.water"
@@ -97,6 +108,57 @@ def evaluators(steps: Annotated[int, typer.Option(help="Steps to time.")] = 100)
         native, torch = (1e3 * statistics.median(seconds[evaluator]) for evaluator in engines)
         table.add_row(name, f"{native:.2f}", f"{torch:.2f}", f"{torch / native:.1f}")
     console.print(table)
+
+
+@app.command()
+def kinds(steps: Annotated[int, typer.Option(help="Steps to time.")] = 50) -> None:
+    """New models of both kinds on one rank and thread: processor time of a step, medians. Weights do not matter for it."""
+    from ase.build import add_adsorbate, fcc111, molecule
+
+    ethanol, slab = molecule("CH3CH2OH"), fcc111("Cu", (5, 5, 3), vacuum=8.0)
+    add_adsorbate(slab, molecule("H2O"), 2.5, offset=(2, 2))
+    small, oc20 = {"elements": [1, 6, 8]}, network_of(ROOT / "configs" / "oc20_energy.yaml")
+    systems = [
+        ("ethanol, harmonic", ethanol, "harmonic", small, "evaluator torch"),
+        ("ethanol, grid", ethanol, "grid", small, ""),
+        ("slab, grid of configs/oc20_energy.yaml", slab, "grid", {**oc20, "elements": [1, 8, 29]}, ""),
+    ]
+    table = Table("system", "atoms", "edges", "parameters", "ms a step")
+    for name, atoms, kind, fields, words in systems:
+        with tempfile.TemporaryDirectory() as folder:
+            model, milliseconds = time_kind(Path(folder), atoms, kind, fields, words, steps if len(atoms) < 20 else max(3, steps // 10))
+        n_edges = build_graph(atoms, model.cutoff).edge_index.shape[1]
+        table.add_row(name, str(len(atoms)), str(n_edges), f"{count_parameters(model):,}", f"{milliseconds:.0f}")
+    console.print(table)
+
+
+def network_of(config: Path) -> dict[str, Any]:
+    """The fields of a config's network."""
+    fields = yaml.safe_load(config.read_text())["model"]
+    return {name: value for name, value in fields.items() if name != "sphere"}
+
+
+def time_kind(folder: Path, atoms: ase.Atoms, kind: str, fields: dict[str, Any], words: str, steps: int) -> tuple[PotentialModel, float]:
+    """A new model of a kind, and the processor time (ms) of one of its steps."""
+    row = KINDS[kind]
+    config = row.config_class.from_dict(fields)
+    torch.manual_seed(0)
+    model = row.model_class(config, [0.0] * len(config.elements), 1.0, 30.0)
+    export_model(model, folder / "model.pt")
+    elements = [chemical_symbols[z] for z in config.elements]
+    write_file(folder / "data", data_file(atoms, elements, "metal", "timed"))
+    engine = open_lammps()
+    for line in input_lines(atoms, elements, str(folder / "data"), str(folder / "model.pt")):
+        engine.command(f"{line} threads 1 {words}" if line.startswith("pair_style") else line)
+    engine.command("fix nve all nve")
+    engine.command("run 1 post no")
+    seconds = []
+    for _ in track(range(steps), console=console, description=kind):
+        start = time.process_time()
+        engine.command("run 1 pre no post no")
+        seconds.append(time.process_time() - start)
+    engine.close()
+    return model, 1e3 * statistics.median(seconds)
 
 
 def ethanol_input() -> str:

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,9 @@ import ase.io
 import ase.units
 import numpy as np
 import pytest
+from typer.testing import CliRunner
+
+from spinconv.export.cli import app
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,8 +81,6 @@ def test_scripts_and_commands_exist(path: Path) -> None:
     text = path.read_text()
     for script in re.findall(r"bash ([\w./]+)", text):
         assert (ROOT / script).exists(), script
-    from spinconv.export.cli import app
-
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
     commands |= {group.name for group in app.registered_groups}
     for command in re.findall(r"^    spinconv (\w[\w-]*)", text, re.MULTILINE):
@@ -108,6 +111,33 @@ def test_the_page_on_oc20_runs_with_a_training_of_few_steps(tmp_path: Path) -> N
     for word in ("EFwT", "0 of 2 structures relaxed", "not all of them are at rest", "ADwT: ", "ADwT, not relaxed: ", "AFbT: not computed"):
         assert word in done.stdout
     assert {path.name for path in (clone / "runs" / "oc20" / "steps").iterdir()} == {"00000.xyz", "00001.xyz"}
+
+
+def test_the_page_on_the_paper_runs_with_trainings_of_few_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightning")
+    if not (ROOT / "models" / "ethanol" / "model.pt").exists():
+        pytest.skip("the shipped model is not here")
+    for folder in ("examples", "models", "benchmarks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PWD", str(tmp_path))
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    text = (ROOT / "docs" / "paper.md").read_text()
+    blocks = dict(re.findall(r"<!-- run: (\w+) -->\n```bash\n(.*?)```", text, re.DOTALL))
+    assert list(blocks) == ["pictures", "train", "measure"]
+    assert text.count("```") == 2 * len(blocks)
+    quick = {"emt_clusters.py": ["--clusters", "2", "--frames", "3"], "published.py": ["--frames", "1", "--picoseconds", "0.004"]}
+    few = ["--set", "max_steps=1", "--set", "epoch_steps=1", "--set", "data.validation=1"]
+    for line in "".join(blocks.values()).replace("\\\n", "").splitlines():
+        program, *words = shlex.split(os.path.expandvars(line))
+        if program == "spinconv":
+            done = CliRunner().invoke(app, [*words, *(few if words[0] == "train" else [])])
+            assert done.exit_code == 0, f"{line}\n{done.output}"
+        else:
+            monkeypatch.setattr(sys, "argv", [*words, *quick[Path(words[0]).name]])
+            with pytest.raises(SystemExit, match=r"^0$"):
+                runpy.run_path(words[0], run_name="__main__")
+    assert {"filters.png", "sphere.png", "embeddings.png"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_lammps_lines_of_the_readme_run(tmp_path: Path) -> None:
