@@ -19,7 +19,7 @@ from spinconv.potential.model import PotentialModel
 MEV = 1000.0
 HAIR = 1e-7
 """Å, to either side of a place where something may jump."""
-AT_ONCE = 100
+AT_ONCE = 16
 """Structures in an evaluation."""
 Frames = Sequence[ase.Atoms]
 
@@ -69,7 +69,7 @@ def finite_differences(model: PotentialModel, frames: Frames, step: float = 1e-4
     return f"{wrong:.0%}" if wrong > 0.01 else f"{wrong:.0e}"
 
 
-def loop(model: PotentialModel, frames: Frames, radius: float = 0.1, steps: int = 160) -> str:
+def loop(model: PotentialModel, frames: Frames, radius: float = 0.1, steps: int = 80) -> str:
     """Rms of the work (meV) on an atom that goes around a circle; nothing for a force that is a gradient."""
     angles = 2 * np.pi * np.arange(steps) / steps
     works = []

@@ -97,9 +97,10 @@ def columns_of(paths: list[Path], frames: list[ase.Atoms]) -> list[Column]:
 def main(
     structures: Annotated[Path, typer.Argument(help="Molecules or clusters, in any format of ASE.", show_default=False)],
     models: Annotated[list[Path], typer.Argument(help="Checkpoints or model files.", show_default=False)],
-    frames: Annotated[int, typer.Option(min=1, help="So many of the structures, evenly.")] = 20,
+    frames: Annotated[int, typer.Option(min=1, help="So many of the structures, evenly.")] = 5,
     cap: Annotated[int, typer.Option(min=1, help="Neighbours at most, in place of 40: small clusters have no more than seven.")] = 4,
-    picoseconds: Annotated[float, typer.Option(help="Of each of three trajectories at constant energy; 0 for none.")] = 0.8,
+    picoseconds: Annotated[float, typer.Option(help="Of each of three trajectories at constant energy.")] = 0.4,
+    only: Annotated[str, typer.Option(help="Rows that have this in their name.")] = "",
 ) -> None:
     """Print a table of measurements."""
     keep_freed_memory()
@@ -111,7 +112,7 @@ def main(
         columns = columns_of(models, chosen)
     table = Table("", *(column.name for column in columns), title=f"{len(chosen)} structures of {structures.name}")
     for row in rows_of(cap, picoseconds):
-        if picoseconds > 0 or not row.name.startswith("drift"):
+        if only in row.name:
             table.add_row(row.name, *(row.measure(column.model, chosen) if row.concerns(column.model) else "-" for column in columns))
     console.print(table)
 

@@ -126,7 +126,7 @@ def test_the_page_on_the_paper_runs_with_trainings_of_few_steps(tmp_path: Path, 
     blocks = dict(re.findall(r"<!-- run: (\w+) -->\n```bash\n(.*?)```", text, re.DOTALL))
     assert list(blocks) == ["pictures", "train", "measure"]
     assert text.count("```") == 2 * len(blocks)
-    quick = {"emt_clusters.py": ["--clusters", "2", "--frames", "3"], "published.py": ["--frames", "1", "--picoseconds", "0.004"]}
+    quick = {"emt_clusters.py": ["--clusters", "2", "--frames", "3"], "published.py": ["--frames", "1", "--only", "cutoff"]}
     few = ["--set", "max_steps=1", "--set", "epoch_steps=1", "--set", "data.validation=1"]
     for line in "".join(blocks.values()).replace("\\\n", "").splitlines():
         program, *words = shlex.split(os.path.expandvars(line))

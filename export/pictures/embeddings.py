@@ -1,7 +1,7 @@
 """Learned embeddings of elements on a periodic table, and how alike they are."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -9,9 +9,10 @@ from ase.data import atomic_numbers, chemical_symbols
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from spinconv.export.pictures.mollweide import COLORS, even_norm
+from spinconv.export.pictures.colors import COLORS, even_norm
 from spinconv.export.pictures.periodic_table import draw_periodic_table
 from spinconv.potential.pictures import Embedding
 
@@ -27,7 +28,7 @@ class Shown(NamedTuple):
 
     values: np.ndarray
     label: str
-    norm: Any
+    norm: Normalize
 
 
 def draw_embeddings(embeddings: Sequence[Embedding], name: str, elements: Sequence[int], element: str | None, title: str) -> Figure:

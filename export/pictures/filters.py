@@ -1,10 +1,10 @@
 """The filters of a spin convolution on the sphere."""
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spinconv.export.pictures.mollweide import draw_sphere, even_norm, pixels
+from spinconv.export.pictures.colors import even_norm
+from spinconv.export.pictures.mollweide import draw_sphere, pixels
 from spinconv.potential.pictures import Filters
 
 
@@ -14,7 +14,7 @@ def draw_filters(filters: Filters, most: int, title: str) -> Figure:
     n_rows, n_columns = maps.shape[:2]
     figure = Figure(figsize=(1.7 + 1.4 * n_columns, 1.5 + 0.82 * n_rows), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = np.atleast_2d(figure.subplots(n_rows, n_columns, squeeze=False))
+    grid = figure.subplots(n_rows, n_columns, squeeze=False)
     norm = even_norm(maps)
     for r, row in enumerate(grid):
         row[0].set_ylabel(filters.outputs[r], rotation=0, ha="right", va="center")

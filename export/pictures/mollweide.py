@@ -6,18 +6,18 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.colors import Normalize
 from matplotlib.patches import Ellipse
 
+from spinconv.export.pictures.colors import COLORS
 from spinconv.potential.pictures import Sphere, longitude_latitude
 
 WIDTH, HEIGHT = 2 * np.sqrt(2), np.sqrt(2)
 """Half axes of the whole sphere."""
 PIXELS = (60, 120)
-COLORS = "RdBu_r"
 
 
-def draw_sphere(axes: Axes, values: np.ndarray, norm: Any) -> Any:
+def draw_sphere(axes: Axes, values: np.ndarray, norm: Normalize) -> Any:
     """An image of `pixels`, and the edge of the map."""
     image = axes.imshow(values, cmap=COLORS, norm=norm, extent=(-WIDTH, WIDTH, -HEIGHT, HEIGHT), origin="lower")
     draw_outline(axes)
@@ -47,12 +47,6 @@ def map_point(longitude: float, latitude: float) -> tuple[float, float]:
     """The place of one point, of degrees."""
     x, y = project(np.radians([longitude]), np.radians([latitude]))
     return float(x[0]), float(y[0])
-
-
-def even_norm(values: np.ndarray) -> TwoSlopeNorm:
-    """Colours that are white at 0 and reach as far to either side."""
-    most = float(np.nanmax(np.abs(values))) or 1.0
-    return TwoSlopeNorm(0.0, -most, most)
 
 
 def pixels(sphere: Sphere) -> np.ndarray:

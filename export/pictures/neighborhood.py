@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from spinconv.export.pictures.mollweide import draw_graticule, draw_outline, draw_sphere, even_norm, pixels, places
+from spinconv.export.pictures.colors import even_norm
+from spinconv.export.pictures.mollweide import draw_graticule, draw_outline, draw_sphere, pixels, places
 from spinconv.potential.pictures import Seen
 
 MOST_LABELS = 16
