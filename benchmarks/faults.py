@@ -78,7 +78,7 @@ def loop(model: PotentialModel, frames: Frames, radius: float = 0.1, steps: int 
         path = [moved(atoms, of_first(atoms, u * np.cos(angle) + v * np.sin(angle) - u)) for angle in angles]
         tangents = np.outer(np.cos(angles), v) - np.outer(np.sin(angles), u)
         works.append(np.vdot([forces[0] for forces in evaluate(model, path)[1]], tangents) * (2 * np.pi / steps))
-    return f"{rms(works) * MEV:.2g} meV"
+    return f"{digits(rms(works) * MEV)} meV"
 
 
 def jitter(model: PotentialModel, frames: Frames) -> str:
@@ -180,12 +180,12 @@ def draws(model: PotentialModel, frames: Frames) -> str:
     drawn = changed(model, seed=-1) if getattr(model.config, "forces", "") == "random" else model
     calls = np.array([np.concatenate(evaluate(drawn, frames)[1]) for _ in range(10)])
     spread = rms(calls.std(axis=0)) * MEV
-    return f"{spread:.2g} meV/Å" if spread > 1e-6 else "none"
+    return f"{digits(spread)} meV/Å" if spread > 1e-6 else "none"
 
 
 def net(model: PotentialModel, frames: Frames) -> str:
     """Rms of the length of the sum of all forces (meV/Å)."""
-    return f"{rms([np.linalg.norm(forces.sum(0)) for forces in evaluate(model, frames)[1]]) * MEV:.2g} meV/Å"
+    return f"{digits(rms([np.linalg.norm(forces.sum(0)) for forces in evaluate(model, frames)[1]]) * MEV)} meV/Å"
 
 
 def errors(model: PotentialModel, frames: Frames) -> str:
@@ -216,7 +216,7 @@ def drift(model: PotentialModel, frames: Frames, picoseconds: float) -> str:
     lines = np.array(totals) / len(atoms[0]) * MEV
     times = 0.002 * np.arange(steps + 1)
     slopes = np.polyfit(times, lines, 1)
-    return f"{rms(slopes[0]):.2g}; {rms(lines - np.outer(times, slopes[0]) - slopes[1]):.2g}"
+    return f"{digits(rms(slopes[0]))}; {digits(rms(lines - np.outer(times, slopes[0]) - slopes[1]))}"
 
 
 def column(atoms: ase.Atoms) -> np.ndarray:
@@ -234,7 +234,16 @@ def jumps_in_words(jumps: Any, unit: str) -> str:
     sizes = np.abs(np.asarray(jumps)) * MEV
     if len(sizes) == 0 or sizes.max() < 1e-3:
         return "none"
-    return f"{sizes.mean():.2g}, {sizes.max():.2g} {unit}"
+    return f"{digits(sizes.mean())}, {digits(sizes.max())} {unit}"
+
+
+def digits(value: float) -> str:
+    """A number that may be small or large, with two digits or in full.
+
+    >>> digits(0.0162), digits(81.7), digits(138.2)
+    ('0.016', '82', '138')
+    """
+    return f"{value:.2g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def rms(values: Any) -> float:

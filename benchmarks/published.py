@@ -6,6 +6,8 @@ Each column is a model, by the name of its folder. One with the published gradie
 the whole gradient. A force-centric model is asked for its forces alone, once as it is and once averaged over fixed rotations.
 """
 
+import os
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from spinconv.potential.kinds import has_direct_forces
 from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.model import PotentialModel
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 150)
 
 
 class Column(NamedTuple):

@@ -32,6 +32,12 @@ def test_evaluators() -> None:
     assert re.search(r"water\W+[\d.]+\W+[\d.]+\W+[\d.]+", said)
 
 
+def test_kinds() -> None:
+    said = benchmark("kinds", "--steps", 2, "--no-slab")
+    assert re.search(r"ethanol, harmonic\W+9\W+72\W+30,131\W+\d+", said)
+    assert re.search(r"ethanol, grid\W+9\W+72\W+467,619\W+\d+", said)
+
+
 def test_memory_is_steady() -> None:
     """A hundredth of the real run; what a step left behind would be seen: an edge list alone has 3 kB."""
     said = benchmark("memory", "--steps", 2000)

@@ -1,4 +1,4 @@
-"""spinconv plot as a person runs it, of every kind that has pictures and from both kinds of files."""
+"""spinconv plot as a person runs it, of both kinds of files; docs/paper.md has it for the harmonic model that is shipped."""
 
 from pathlib import Path
 
@@ -52,10 +52,8 @@ def size_of(picture: Path) -> tuple[int, int]:
     [
         "embeddings harmonic.ckpt",
         "embeddings grid.pt",
-        "filters harmonic.pt --most 2",
         "filters grid.pt --most 2",
         "filters harmonics.pt --most 2",
-        "sphere harmonic.pt ethanol.xyz@0 --edge 2,1 --channels 2",
         "sphere direct.pt ethanol.xyz@0 --edge 2,1 --channels 2",
     ],
 )
