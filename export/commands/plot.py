@@ -53,9 +53,9 @@ def filters(
 
     with errors_in_words():
         module = load(model, None).module
-        found = kind_of(module.config).picture("filters")(module, block, group)
+        found = kind_of(module.config).picture("filters")(module, block, group, most)
         what = f"{model}: filters of block {block} of {module.config.n_blocks}, group {group} of {found.n_groups}"
-        write(output, draw_filters(found, most, what))
+        write(output, draw_filters(found, what))
 
 
 @plot.command()

@@ -8,11 +8,11 @@ from spinconv.export.pictures.mollweide import draw_sphere, pixels
 from spinconv.potential.pictures import Filters
 
 
-def draw_filters(filters: Filters, most: int, title: str) -> Figure:
-    """A map for each of the first `most` outputs (rows) and inputs (columns)."""
-    maps = pixels(filters.sphere)[:most, :most]  # (rows, columns, pixels, pixels)
+def draw_filters(filters: Filters, title: str) -> Figure:
+    """A map for each output (rows) and input (columns)."""
+    maps = pixels(filters.sphere)  # (outputs, inputs, rows, columns)
     n_rows, n_columns = maps.shape[:2]
-    figure = Figure(figsize=(1.7 + 1.4 * n_columns, 1.5 + 0.82 * n_rows), layout="constrained")
+    figure = Figure(figsize=(max(7.0, 1.7 + 1.4 * n_columns), 1.5 + 0.82 * n_rows), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(n_rows, n_columns, squeeze=False)
     norm = even_norm(maps)
@@ -20,7 +20,7 @@ def draw_filters(filters: Filters, most: int, title: str) -> Figure:
         row[0].set_ylabel(filters.outputs[r], rotation=0, ha="right", va="center")
         for axes, values in zip(row, maps[r], strict=True):
             image = draw_sphere(axes, values, norm)
-    for axes, name in zip(grid[0], filters.inputs, strict=False):
+    for axes, name in zip(grid[0], filters.inputs, strict=True):
         axes.set_title(name, fontsize="medium")
     figure.colorbar(image, ax=grid, label="weight (no unit)", shrink=0.8, aspect=30)
     figure.supylabel("output", fontsize="medium")

@@ -20,8 +20,8 @@ def embeddings(model: GridSpinConv) -> list[Embedding]:
     return [Embedding(name.removesuffix(".weight"), value.detach()) for name, value in tables]
 
 
-def filters(model: GridSpinConv, block: int, group: int) -> Filters:
-    """Kernels on the grid of a group; or of all channels together, by spherical harmonics."""
+def filters(model: GridSpinConv, block: int, group: int, most: int | None = None) -> Filters:
+    """Kernels on the grid of a group, of the first `most` outputs and inputs; or of all channels together, by spherical harmonics."""
     c = model.config
     n_groups = 1 if c.convolution == "harmonics" else c.groups
     check_number("block", block, c.n_blocks)
@@ -29,10 +29,10 @@ def filters(model: GridSpinConv, block: int, group: int) -> Filters:
     n_in, n_out = c.channels // n_groups, c.hidden_channels // n_groups
     weight = model.state_dict()[f"blocks.{block}.convolution.weight"][group * n_out : (group + 1) * n_out]
     if c.convolution == "harmonics":
-        sphere = harmonic(weight.view(n_out, n_in, -1), c.lmax)
+        sphere = harmonic(weight.view(n_out, n_in, -1)[:most, :most], c.lmax)
     else:
-        sphere = cells(weight.view(n_out, n_in, c.n_latitude, c.n_longitude))
-    return Filters(n_groups, names(group * n_in, n_in), names(group * n_out, n_out), sphere)
+        sphere = cells(weight.view(n_out, n_in, c.n_latitude, c.n_longitude)[:most, :most])
+    return Filters(n_groups, names(group * n_in, n_in)[:most], names(group * n_out, n_out)[:most], sphere)
 
 
 def cells(values: torch.Tensor) -> Sphere:

@@ -22,15 +22,16 @@ def embeddings(model: HarmonicSpinConv) -> list[Embedding]:
     return [Embedding(name, value if len(value) == n else value.view(n, n, -1)) for name, value in tables.items()]
 
 
-def filters(model: HarmonicSpinConv, block: int, group: int) -> Filters:
-    """Kernels w_ml of a group: sum over m and l of w_ml Y_lm, with cosines of longitude alone, so that each is its own mirror image.
+def filters(model: HarmonicSpinConv, block: int, group: int, most: int | None = None) -> Filters:
+    """Kernels w_ml of a group, of the first `most` outputs and inputs: sum over m and l of w_ml Y_lm, with cosines of longitude alone, so
+    that each is its own mirror image.
 
     The partners' kernels, whose responses are multiplied with these, follow them (').
     """
     c = model.config
     check_number("block", block, c.n_blocks)
     check_number("group", group, c.channels // c.group)
-    weight = model.state_dict()[f"blocks.{block}.convolution.weight"][group]  # (kernels, group, 2 group)
+    weight = model.state_dict()[f"blocks.{block}.convolution.weight"][group][:, :most, :most]  # (kernels, group, 2 group)
     kernels = [(m, l) for m in range(c.lmax + 1) for l in range(m, c.lmax + 1)]  # noqa: E741
     component = torch.tensor([l * l + l + m for m, l in kernels])  # noqa: E741
 
@@ -38,7 +39,7 @@ def filters(model: HarmonicSpinConv, block: int, group: int) -> Filters:
         return torch.einsum("kio,pk->oip", weight, about_the_edge(directions, c.lmax).to(weight.dtype)[:, component])
 
     channels, partners = (names(group * c.group, c.group, mark) for mark in ("", "'"))
-    return Filters(c.channels // c.group, channels, channels + partners, sphere)
+    return Filters(c.channels // c.group, channels[:most], (channels + partners)[:most], sphere)
 
 
 def about_the_edge(directions: torch.Tensor, lmax: int) -> torch.Tensor:
