@@ -8,6 +8,7 @@ from spinconv.potential.graph import Graph
 from spinconv.potential.grid import equations
 from spinconv.potential.grid.model import GridSpinConv
 from spinconv.potential.grid.projection import edge_frames, kept_edges
+from spinconv.potential.layers import envelope
 from spinconv.potential.pictures import Embedding, Filters, Seen, Sphere, check_edge, check_number, edge_between, longitude_latitude, names
 from spinconv.potential.spherical_harmonics import evaluate_monomials, harmonics_matrix
 
@@ -60,6 +61,14 @@ def harmonic(kernels: torch.Tensor, lmax: int) -> Sphere:
     return sphere
 
 
+def image(splat: tuple[torch.Tensor, ...], m: torch.Tensor, sphere: int, n_latitude: int, n_longitude: int) -> torch.Tensor:
+    """Messages on the grid of one sphere, [C, n_latitude, n_longitude]."""
+    size = n_latitude * n_longitude
+    cell, weight, edge = (part[splat[0] // size == sphere] for part in splat)
+    empty = torch.zeros(size, m.shape[1], dtype=m.dtype)
+    return empty.index_add(0, cell - sphere * size, m[edge] * weight.detach()[:, None]).T.view(-1, n_latitude, n_longitude)
+
+
 def seen(model: GridSpinConv, graph: Graph, j: int, i: int) -> Seen:
     """The grid of the edge j -> i before each block; ValueError where there is no such edge."""
     w, s, c = model.weights(), model.settings(), model.config
@@ -68,14 +77,11 @@ def seen(model: GridSpinConv, graph: Graph, j: int, i: int) -> Seen:
     cap = f" and keeps pairs among the {c.max_neighbors} nearest of either" if c.max_neighbors else ""
     edge = check_edge(edge_between(edge_index, vectors, j, i), numbers, j, i, f"the model sees {c.cutoff:g} Å far{cap}")
     splat = equations.see(s, edge_index, vectors, n_atoms)
-    size = c.n_latitude * c.n_longitude
-    own = splat[0] // size == edge
-    of_edge = (splat[0][own] - edge * size, splat[1][own], splat[2][own])
-    distances = vectors.norm(dim=1, keepdim=True)
+    fade = envelope(vectors.norm(dim=1, keepdim=True) / c.cutoff) if c.envelope else 1.0
     images = []
     for k in range(c.n_blocks):
         m = equations.messages(w, {**s, "n_blocks": float(k)}, numbers, edge_index, vectors, splat)
-        images.append(equations.image(s, of_edge, equations.faded(s, m, distances), 1).squeeze(1).permute(2, 1, 0).detach())
+        images.append(image(splat, (m * fade).detach(), edge, c.n_latitude, c.n_longitude))
     frame = edge_frames(s, edge_index, vectors, n_atoms)[0][edge]
     into_j = torch.nonzero(edge_index[1] == j).squeeze(1)
     return Seen(vectors[edge], vectors[into_j], edge_index[0, into_j], frame.detach(), [cells(image) for image in images])

@@ -17,6 +17,7 @@ from spinconv.potential.grid import pictures as grid_pictures
 from spinconv.potential.grid.constants import latitude_weights
 from spinconv.potential.harmonic import equations, pictures
 from spinconv.potential.kinds import KINDS, kind_of
+from spinconv.potential.layers import envelope
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.pictures import Embedding, longitude_latitude
 
@@ -91,18 +92,23 @@ def test_harmonic_filters_on_what_an_edge_sees_are_the_convolution(block: int) -
 def test_grid_filters_on_what_an_edge_sees_are_the_convolution(block: int) -> None:
     model, atoms = grid_model(), ethanol()
     c = model.config
-    seen = grid_pictures.seen(model, graph_of(model, atoms), 2, 0)
+    graph = graph_of(model, atoms)
+    seen = grid_pictures.seen(model, graph, 2, 0)
     centers = cell_centers(c.n_latitude, c.n_longitude)
     image = seen.blocks[block](centers).view(c.channels, c.n_latitude, c.n_longitude)
     name = f"blocks.{block}.convolution"
-    expected = grid_equations.roll_on_grid(model.weights(), name, image.permute(2, 1, 0)[:, None].contiguous())[0]
+    w, s, edges = model.weights(), model.settings(), (graph.edge_index, graph.vectors)
+    splat = grid_equations.see(s, *edges, len(atoms))
+    m = grid_equations.messages(w, {**s, "n_blocks": float(block)}, graph.numbers, *edges, splat)
+    faded = m * envelope(graph.vectors.norm(dim=1, keepdim=True) / c.cutoff)
+    expected = grid_equations.spin_convolution(w, s, name, splat, faded, len(graph.vectors))[graph.edge_index.T.tolist().index([2, 0])]
     responses = []
     for group in range(c.groups):
         kernels = grid_pictures.filters(model, block, group).sphere(centers).view(-1, 8, c.n_latitude, c.n_longitude)
         own = image[8 * group : 8 * group + 8]
         responses.append(torch.stack([(kernels * own.roll(-x, dims=2)).sum((1, 2, 3)) for x in range(c.n_longitude)]))
-    pooled = torch.nn.functional.silu(torch.cat(responses, dim=1) + model.weights()[name + ".bias"]).mean(0)
-    torch.testing.assert_close(pooled, expected)
+    pooled = torch.nn.functional.silu(torch.cat(responses, dim=1) + w[name + ".bias"]).mean(0)
+    torch.testing.assert_close(model.blocks[block].convolution.norm(pooled[None])[0], expected)
     assert expected.abs().max() > 0.01
 
 
