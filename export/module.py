@@ -160,7 +160,9 @@ class ExportedDirectModel(ExportedModel):
 
     def __init__(self, model: PotentialModel) -> None:
         super().__init__(model)
-        self.forces_of = kind_of(model.config).equations.forces
+        equations = kind_of(model.config).equations
+        self.forces_of = equations.forces
+        self.both_of = getattr(equations, "energies_and_forces", None)
 
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
         """Refuses: the forces of this model are not the gradient of what would be given back."""
@@ -175,11 +177,20 @@ class ExportedDirectModel(ExportedModel):
         return self.forces_of(self.weights(), self.settings, numbers, edge_index, vectors)
 
     @torch.jit.export
+    def energies_and_forces(
+        self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both; at once where the equations of the kind say how."""
+        if self.both_of is not None:
+            return self.both_of(self.weights(), self.settings, numbers, edge_index, vectors)
+        return self.energies(numbers, edge_index, vectors), self.forces(numbers, edge_index, vectors)
+
+    @torch.jit.export
     def energy_and_forces(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """The energy (kJ/mol) and the direct forces (kJ/mol/nm, [n_particles, 3]) in the dtype of `positions`."""
         numbers, edge_index, vectors = self.hosted_graph(positions.detach(), box)
-        energy = self.energies(numbers, edge_index, vectors).sum()
-        found = self.forces(numbers, edge_index, vectors).to(torch.float64) * (self.kj_per_mol_per_ev * self.angstrom_per_nm)
+        energies, found = self.energies_and_forces(numbers, edge_index, vectors)
+        energy, found = energies.sum(), found.to(torch.float64) * (self.kj_per_mol_per_ev * self.angstrom_per_nm)
         forces = torch.zeros(positions.shape[0], 3, dtype=torch.float64, device=positions.device)
         chosen = torch.arange(numbers.shape[0], device=positions.device) if self.atoms.shape[0] == 0 else self.atoms
         return energy.detach() * self.kj_per_mol_per_ev, forces.index_add(0, chosen, found).detach().to(positions.dtype)

@@ -42,8 +42,12 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
     if says_forces(model):
         return energy_and_direct_forces(model, graph, create_graph)
     vectors = graph.vectors.detach().requires_grad_(True)
-    atom_energies = energies_of_atoms(model, graph, vectors)
-    (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)
+    if create_graph or isinstance(model, torch.jit.ScriptModule):
+        atom_energies = energies_of_atoms(model, graph, vectors)
+        (gradient,) = torch.autograd.grad(atom_energies.sum(), vectors, create_graph=create_graph)
+    else:
+        energies, gradient = model.energies_and_gradients(graph.numbers, graph.edge_index, vectors)
+        atom_energies = with_offsets(model, graph, energies)
     j, i = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.numbers), 3, dtype=gradient.dtype, device=gradient.device)
     forces = forces.index_add(0, i, gradient).index_add(0, j, -gradient)
@@ -56,10 +60,7 @@ def energy_and_direct_forces(model: Model, graph: Graph, create_graph: bool) -> 
     """The same for a model that says its forces itself: there is no virial."""
     with torch.set_grad_enabled(create_graph):
         arguments = graph.numbers, graph.edge_index, graph.vectors.detach()
-        if isinstance(model, torch.jit.ScriptModule):
-            energies, forces = model.energies(*arguments), model.forces(*arguments)
-        else:
-            energies, forces = model.energies_and_forces(*arguments)
+        energies, forces = model.energies_and_forces(*arguments)
         atom_energies = with_offsets(model, graph, energies)
         return Evaluation(of_systems(atom_energies, graph), atom_energies, forces, None)
 

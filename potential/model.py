@@ -63,6 +63,14 @@ class PotentialModel(nn.Module, ABC):
         r_j - r_i in Å.
         """
 
+    def energies_and_gradients(
+        self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies, and the gradient of their sum with respect to `vectors`, [e, 3], which cannot be differentiated again."""
+        leaf = vectors.detach().requires_grad_(True)
+        energies = self.energies(numbers, edge_index, leaf)
+        return energies, torch.autograd.grad(energies.sum(), leaf)[0]
+
     def forces(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Forces on the atoms (eV/Å, [n_atoms, 3]) where a kind says them itself."""
         raise NotImplementedError(f"the forces of {type(self).__name__} are the gradient of its energy")

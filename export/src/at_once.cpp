@@ -14,6 +14,7 @@ namespace spinconv {
 namespace {
 
 using torch::Tensor;
+using Arguments = std::vector<c10::IValue>;   // numbers, edge_index, vectors
 
 Tensor upload(const Stages& stages, const int64_t* data, int64_t n) {
   return torch::from_blob(const_cast<int64_t*>(data), {n}, torch::kInt64).to(stages.device, torch::kInt64, false, true);
@@ -45,6 +46,29 @@ void clear(const Graph& graph, const Request& request, bool direct_forces, Resul
   result.centroid.clear();
 }
 
+/// What a kind has for both at once, or one after the other.
+Tensor with_forces(const Stages& stages, const Arguments& arguments, Result& result) {
+  if (!stages.equations.has("energies_and_forces")) {
+    store(stages.equations("forces", arguments).toTensor(), result.atom_forces);
+    return stages.equations("energies", arguments).toTensor();
+  }
+  const auto both = stages.equations("energies_and_forces", arguments).toTuple();
+  store(both->elements()[1].toTensor(), result.atom_forces);
+  return both->elements()[0].toTensor();
+}
+
+Tensor with_gradients_of(const Stages& stages, const Arguments& arguments, Result& result) {
+  if (!stages.equations.has("energies_and_gradients")) {
+    const auto vectors = arguments.back().toTensor().requires_grad_(true);
+    const auto energies = stages.equations("energies", arguments).toTensor();
+    store(torch::autograd::grad({energies.sum()}, {vectors})[0], result.edge_gradients);
+    return energies;
+  }
+  const auto both = stages.equations("energies_and_gradients", arguments).toTuple();
+  store(both->elements()[1].toTensor(), result.edge_gradients);
+  return both->elements()[0].toTensor();
+}
+
 }  // namespace
 
 void try_at_once(const Stages& stages, int64_t element, bool direct_forces) {
@@ -65,12 +89,12 @@ void evaluate_at_once(const Stages& stages, const Graph& graph, const Request& r
   const auto edge_index = torch::stack({upload(stages, graph.source, graph.n_edges), upload(stages, graph.target, graph.n_edges)});
   const bool has_gradient = request.gradients && !direct_forces && graph.n_edges > 0;
   at::AutoGradMode with_gradients(has_gradient);
-  const auto vectors = upload_vectors(stages, graph.vectors, graph.n_edges).requires_grad_(has_gradient);
-  const auto energies = stages.equations("energies", {numbers, edge_index, vectors}).toTensor();
+  const auto vectors = upload_vectors(stages, graph.vectors, graph.n_edges);
+  const auto energies = request.gradients && direct_forces ? with_forces(stages, {numbers, edge_index, vectors}, result)
+                        : has_gradient                     ? with_gradients_of(stages, {numbers, edge_index, vectors}, result)
+                                                           : stages.equations("energies", {numbers, edge_index, vectors}).toTensor();
   store(energies, result.atom_energies);
   for (const auto energy : result.atom_energies) result.energy += energy;
-  if (has_gradient) store(torch::autograd::grad({energies.sum()}, {vectors})[0], result.edge_gradients);
-  if (request.gradients && direct_forces) store(stages.equations("forces", {numbers, edge_index, vectors}).toTensor(), result.atom_forces);
 }
 
 }  // namespace spinconv

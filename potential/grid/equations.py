@@ -1,108 +1,32 @@
 """The equations of grid SpinConv, the published network (arXiv:2106.09575): from edge vectors to energies of atoms, or their forces.
 
-Start at `energies` and `forces`, at the end of the page; projection.py says what an edge sees of its neighbours. Everything is a function
-of tensors, of `w`, the weights and constants of a model by name (model.py says which), and of `s`, its numbers (`GridSpinConv.settings`).
+Start at `energies` and `forces`, at the end of the page; network.py has the pieces, projection.py what an edge sees of its neighbours, and
+chunks.py the same in less time for those who want no gradients of weights. Everything is a function of tensors, of `w`, the weights and constants of a model by name (model.py says which), and of `s`, its numbers (`GridSpinConv.settings`).
 Indices and shapes: e edges, j the atom that sends, i the atom that receives, C channels, H hidden channels, n spheres.
 
-This page is TorchScript as well: from the line of dashes on, its text is compiled into the C++ reader, after layers.py and projection.py.
+This page is TorchScript as well: from the line of dashes on, its text is compiled into the C++ reader, after layers.py,
+projection.py, network.py and chunks.py.
 """
 
 from torch import Tensor
 from torch.nn.functional import silu
 
 import torch  # isort: skip
+from spinconv.potential.grid.chunks import back, derivatives, distances_in_chunks, forth, messages_in_chunks, plan, sorted_edges
+from spinconv.potential.grid.network import (
+    added_message,
+    embedding_block,
+    elements_of,
+    energies_of_sums,
+    fade,
+    mixtures,
+    of_distances,
+    spin_convolution,
+)
 from spinconv.potential.grid.projection import edge_frames, kept_edges, pairs_of_edges, splat
-from spinconv.potential.layers import envelope, linear, network, safe_norm
+from spinconv.potential.layers import safe_norm
 
 # ----------------------------------------------------------------------------------------------------------------------------------------
-
-
-def embedding_block(w: dict[str, Tensor], name: str, x: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
-    """W3 sum_b g_b silu(W2_b silu(W1 x)): networks mixed by a softmax over what `sender` and `receiver` [n], rows of elements, say."""
-    elements = [w[name + ".sender.weight"].index_select(0, sender), w[name + ".receiver.weight"].index_select(0, receiver)]
-    mixture = torch.softmax(linear(w, name + ".mixture", torch.cat(elements, 1)), 1)
-    hidden = silu(linear(w, name + ".middle", silu(linear(w, name + ".first", x))))
-    hidden = hidden.view(x.shape[0], mixture.shape[1], w[name + ".last.weight"].shape[1])
-    return linear(w, name + ".last", torch.bmm(mixture.unsqueeze(1), hidden).squeeze(1))
-
-
-def distance_features(w: dict[str, Tensor], s: dict[str, float], distances: Tensor, sender: Tensor, receiver: Tensor) -> Tensor:
-    """Linear layer of Gaussians of the distance, scaled and offset by the pair of elements, [e, H]; `distances` [e, 1] (Å)."""
-    x = distances
-    if "distance.scale.weight" in w:
-        pair = sender * w["initial_message.sender.weight"].shape[0] + receiver
-        scale = 2.0 * torch.sigmoid(w["distance.scale.weight"].index_select(0, pair)) - 1.0
-        x = torch.exp(scale * s["log_distance_scale_max"]) * x + w["distance.offset.weight"].index_select(0, pair)
-    x = x - w["distance.centers"]
-    return linear(w, "distance.linear", torch.exp(x * x * w["distance.rate"]))
-
-
-# ---- the spin convolution
-
-
-def image(s: dict[str, float], splat: tuple[Tensor, Tensor, Tensor], m: Tensor, n_spheres: int) -> Tensor:
-    """Messages on the grids of spheres, [n_longitude, n, n_latitude, C]; columns first, because the convolution is one over columns."""
-    n_latitude, n_longitude = int(s["n_latitude"]), int(s["n_longitude"])
-    cell, weight, edge = splat
-    row = torch.div(cell, n_longitude, rounding_mode="floor")
-    place = (cell - row * n_longitude) * (n_spheres * n_latitude) + row
-    empty = torch.zeros(n_longitude * n_spheres * n_latitude, m.shape[1], dtype=m.dtype, device=m.device)
-    return empty.index_add_(0, place, m.index_select(0, edge) * weight.unsqueeze(1)).view(n_longitude, n_spheres, n_latitude, m.shape[1])
-
-
-def roll_on_grid(w: dict[str, Tensor], name: str, image: Tensor) -> Tensor:
-    """Mean over x of silu(bias + sum_x' K(x') S(x + x')), [n, H]: kernels of all rows that roll over the columns, a circle, in groups.
-
-    By Fourier coefficients over the columns, of which every one is a product: S+iS' = sum_x S (cos + i sin)(2 pi f x / n_longitude) and
-    K likewise give K S + K' S' and K S' - K' S, an n_longitude / 2 times less arithmetic.
-    """
-    n_longitude, n, n_latitude, channels = image.shape
-    forth, back = w["constants.fourier"], w["constants.inverse_fourier"]
-    n_waves, groups = forth.shape[0] // 2, channels // 8
-    weight = w[name + ".weight"]  # [H, C / groups * n_latitude, n_longitude]
-    hidden, inputs = weight.shape[0], weight.shape[1]
-    seen = torch.matmul(forth, image.view(n_longitude, n * n_latitude * channels))
-    seen = seen.view(2, n_waves, n, n_latitude, groups, channels // groups).permute(0, 1, 4, 2, 5, 3)
-    c, s = seen.reshape(2, n_waves * groups, n, inputs).unbind(0)  # no indices: their derivatives would be filled up with zeros
-    kernels = torch.matmul(weight, forth.t()).view(groups, hidden // groups, inputs, 2, n_waves).permute(3, 4, 0, 2, 1)
-    kc, ks = kernels.reshape(2, n_waves * groups, inputs, hidden // groups).unbind(0)
-    cosine = torch.baddbmm(torch.bmm(c, kc), s, ks)
-    sine = torch.baddbmm(torch.bmm(s, kc), c, ks, alpha=-1)
-    waves = torch.stack([cosine, sine]).view(2 * n_waves, groups, n, hidden // groups).transpose(1, 2).reshape(2 * n_waves, n * hidden)
-    responses = torch.matmul(back, waves).view(n_longitude, n, hidden) + w[name + ".bias"]
-    return silu(responses).mean(0)
-
-
-def roll_harmonics(w: dict[str, Tensor], name: str, image: Tensor) -> Tensor:
-    """Sum over rolls R of silu(bias + W D(R) a), [n, H], with a the spherical harmonics of what the grid holds: the published option
-    `rotspharmwd`. It is the weights that are rolled, not the harmonics of every sphere."""
-    n_longitude, n, n_latitude, channels = image.shape
-    to_harmonics, rolls = w["constants.harmonics"], w["constants.rolls"]
-    n_harmonics = rolls.shape[1]
-    a = torch.matmul(image.permute(1, 3, 2, 0).reshape(n * channels, n_latitude * n_longitude), to_harmonics).view(
-        n, channels * n_harmonics
-    )
-    weight = w[name + ".weight"]  # [H, C (lmax + 1)^2]
-    rolled = torch.matmul(weight.view(1, -1, n_harmonics), rolls).view(-1, channels * n_harmonics)
-    responses = torch.matmul(a, rolled.t()).view(n, n_longitude, weight.shape[0]) + w[name + ".bias"]
-    return silu(responses).sum(1)
-
-
-def spin_convolution(
-    w: dict[str, Tensor], s: dict[str, float], name: str, splat: tuple[Tensor, Tensor, Tensor], m: Tensor, n_spheres: int
-) -> Tensor:
-    """What kernels see as they roll about the pole of each sphere, normalised by group, [n, H]."""
-    seen = image(s, splat, m, n_spheres)
-    pooled = roll_on_grid(w, name, seen) if w[name + ".weight"].dim() == 3 else roll_harmonics(w, name, seen)
-    return torch.group_norm(pooled, m.shape[1] // 8, w[name + ".norm.weight"], w[name + ".norm.bias"], 1e-5)
-
-
-# ---- the network
-
-
-def faded(s: dict[str, float], m: Tensor, distances: Tensor) -> Tensor:
-    """Messages as others see them: times u(d) where the model has an envelope."""
-    return m * envelope(distances * (1.0 / s["cutoff"])) if s["envelope"] > 0 else m
 
 
 def see(s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atoms: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,16 +39,14 @@ def messages(
     w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor, splat: tuple[Tensor, Tensor, Tensor]
 ) -> Tensor:
     """The messages after all blocks, [e, C], of what the edges see, which the blocks share."""
-    element = w["constants.element"].index_select(0, numbers)
-    sender, receiver = element.index_select(0, edge_index[0]), element.index_select(0, edge_index[1])
+    sender, receiver = elements_of(w, numbers, edge_index)
     distances = safe_norm(vectors)
-    t = distance_features(w, s, distances, sender, receiver)
-    m = embedding_block(w, "initial_message", silu(network(w, "initial_distance", t)), sender, receiver)
+    found, u = of_distances(w, s, distances, sender, receiver), fade(s, distances)
+    m = found[0]
     for k in range(int(s["n_blocks"])):
         name = "blocks." + str(k)
-        h = spin_convolution(w, s, name + ".convolution", splat, faded(s, m, distances), vectors.shape[0])
-        h = embedding_block(w, name + ".of_neighborhood", h, sender, receiver) + network(w, name + ".of_distance", t)
-        added = embedding_block(w, name + ".to_message", silu(h), sender, receiver)
+        seen = spin_convolution(w, s, name + ".convolution", splat, m * u, vectors.shape[0])
+        added = added_message(w, name, seen, found[k + 1], mixtures(w, name, sender, receiver))
         m = added if k == 0 else m + added
     return m
 
@@ -132,19 +54,10 @@ def messages(
 def energies_of_messages(
     w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor, m: Tensor
 ) -> Tensor:
-    """E_i = E0 + scale (head(sum of messages into i) - head(0)): an atom without neighbours has its reference energy; float64 [n_atoms].
-
-    `energy_offset`, of the whole structure, is shared out among its atoms.
-    """
-    n_atoms = numbers.shape[0]
-    seen = faded(s, m, safe_norm(vectors)) * (1.0 / s["average_neighbors"])
-    sums = torch.zeros(n_atoms, m.shape[1], dtype=m.dtype, device=m.device).index_add(0, edge_index[1], seen)
-    reference = w["constants.reference_energies"]  # float64 whatever the model computes in
-    element = w["constants.element"].index_select(0, numbers)
-    each = torch.arange(reference.shape[0], device=numbers.device)
-    alone = embedding_block(w, "energy", torch.zeros(each.shape[0], m.shape[1], dtype=m.dtype, device=m.device), each, each)
-    learned = (embedding_block(w, "energy", sums, element, element) - alone.index_select(0, element)).squeeze(1)
-    return reference.index_select(0, element) + s["scale"] * learned.double() + s["energy_offset"] / max(1, n_atoms)
+    """`energies_of_sums` of the messages into each atom, as others see them."""
+    seen = m * fade(s, safe_norm(vectors)) * (1.0 / s["average_neighbors"])
+    sums = torch.zeros(numbers.shape[0], m.shape[1], dtype=m.dtype, device=m.device).index_add(0, edge_index[1], seen)
+    return energies_of_sums(w, s, numbers, sums)
 
 
 # ---- forces of a head of their own
@@ -203,7 +116,7 @@ def rotated_forces(
     edge = torch.arange(n_edges, device=numbers.device).repeat(n_directions)
     distances = safe_norm(vectors)
     spots = splat(s, sphere, edge, (frames, torch.ones_like(frames[:, 0, 0])), vectors / distances)
-    along = force_head(w, s, numbers, spots, faded(s, m, distances), n_directions).view(n_rotations, 3, n_atoms)
+    along = force_head(w, s, numbers, spots, m * fade(s, distances), n_directions).view(n_rotations, 3, n_atoms)
     total = (along.permute(0, 2, 1).unsqueeze(3) * rotations).sum(2).mean(0)
     return total * (s["scale"] * s["force_scale"])
 
@@ -241,9 +154,35 @@ def forces(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_inde
 def energies_and_forces(
     w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Energies and direct forces of the same messages."""
-    edge_index, vectors = kept_edges(s, edge_index, vectors, numbers.shape[0])
-    seen = see(s, edge_index, vectors, numbers.shape[0])
-    m = messages(w, s, numbers, edge_index, vectors, seen)
+    """Energies and direct forces of the same messages; in chunks where no gradients are asked for."""
+    edge_index, vectors = sorted_edges(s, edge_index, vectors, numbers.shape[0])
+    if torch.is_grad_enabled() or vectors.shape[0] == 0:
+        m = messages(w, s, numbers, edge_index, vectors, see(s, edge_index, vectors, numbers.shape[0]))
+    else:
+        m = messages_in_chunks(w, s, numbers, edge_index, vectors)
     energy = energies_of_messages(w, s, numbers, edge_index, vectors, m)
     return energy, forces_of_messages(w, s, numbers, edge_index, vectors, m)
+
+
+def energies_and_gradients(
+    w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`energies` and the gradient of their sum with respect to `vectors`, [e, 3]; neither is differentiable."""
+    leaf = vectors.detach().requires_grad_(True)
+    edge_index, near = sorted_edges(s, edge_index, leaf, numbers.shape[0])
+    if near.shape[0] == 0:
+        return energies(w, s, numbers, edge_index, near).detach(), torch.zeros_like(vectors)
+    elements, distances = elements_of(w, numbers, edge_index), safe_norm(near)
+    u, chunks = fade(s, distances), plan(s, edge_index, near, numbers.shape[0])
+    of_distance = distances_in_chunks(w, s, elements, distances, chunks[1], True)
+    m, kept = forth(w, s, elements, u.detach(), chunks, of_distance, True)
+    ends = [m.detach().requires_grad_(True), u.detach().clone().requires_grad_(True)]
+    sums = torch.zeros(numbers.shape[0], m.shape[1], dtype=m.dtype, device=m.device)
+    found = energies_of_sums(w, s, numbers, sums.index_add(0, edge_index[1], ends[0] * ends[1] * (1.0 / s["average_neighbors"])))
+    of_ends = derivatives(found.sum(), ends)
+    d_distances, du, of_weights = back(s, u.detach(), chunks, of_distance, kept, of_ends[0])
+    total = (distances * d_distances).sum() + (u * (du + of_ends[1])).sum()
+    if s["intact"] > 0:
+        for c in range(len(of_weights)):
+            total = total + (chunks[2][c][1] * of_weights[c]).sum()
+    return found.detach(), derivatives(total, [leaf])[0]

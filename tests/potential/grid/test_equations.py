@@ -8,12 +8,12 @@ from pages import compiled_pages
 from structures import collinear, dimer, ethanol, fcc, on_axes, triclinic
 
 from spinconv.potential import build_graph, layers
-from spinconv.potential.grid import constants, equations, projection
+from spinconv.potential.grid import chunks, constants, equations, network, projection
 from spinconv.potential.spherical_harmonics import evaluate_monomials, harmonics_matrix, n_harmonics
 
 
 @pytest.mark.parametrize("n_longitude", [2, 5, 6, 9, 12])
-def test_rolling_by_fourier_coefficients_is_the_circular_convolution(n_longitude: int) -> None:
+def test_rolling_by_few_products_is_the_circular_convolution(n_longitude: int) -> None:
     """torch's own, as the original has it: padded by half the circle, of which as many columns as there are go to the mean."""
     generator = torch.Generator().manual_seed(0)
     channels, hidden, n_latitude, n, name = 16, 12, 3, 7, "blocks.0.convolution"
@@ -25,11 +25,12 @@ def test_rolling_by_fourier_coefficients_is_the_circular_convolution(n_longitude
     w = {
         f"{name}.weight": convolution.weight,
         f"{name}.bias": convolution.bias,
-        "constants.fourier": constants.fourier_rows(n_longitude).flatten(0, 1),
-        "constants.inverse_fourier": constants.inverse_fourier(n_longitude),
+        **dict(zip(("constants.of_image", "constants.of_kernel", "constants.back"), constants.cyclic_products(n_longitude), strict=True)),
     }
     columns_first = sphere.view(n, channels, n_latitude, n_longitude).permute(3, 0, 2, 1)
-    torch.testing.assert_close(equations.roll_on_grid(w, name, columns_first.contiguous()), expected, rtol=0, atol=1e-13)
+    kernels, biases = network.kernels(w, {"n_latitude": float(n_latitude)}, name, 2), convolution.bias.view(2, -1)
+    found = [network.roll_on_grid(w, kernels[g], biases[g], columns_first[..., 8 * g : 8 * g + 8]) for g in range(2)]
+    torch.testing.assert_close(torch.cat(found, dim=1), expected, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("n_longitude", [5, 6, 12])
@@ -51,7 +52,8 @@ def test_rolling_harmonics_is_rolling_what_is_on_the_grid(lmax: int, n_longitude
         rolled = image.roll(roll, dims=0).permute(1, 3, 2, 0).reshape(n * channels, -1)
         a = (rolled @ to_harmonics).view(n, -1)
         expected += torch.nn.functional.silu(a @ weight.T + w[f"{name}.bias"])
-    torch.testing.assert_close(equations.roll_harmonics(w, name, image), expected, rtol=0, atol=1e-12)
+    found = network.roll_harmonics(w, network.kernels(w, {}, name, 1), w[f"{name}.bias"], image)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("lmax", [1, 2, 3])
@@ -115,7 +117,7 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def compiled() -> torch.jit.CompilationUnit:
-    return compiled_pages(layers, projection, equations)
+    return compiled_pages(layers, projection, network, chunks, equations)
 
 
 @pytest.mark.parametrize("name", MODELS)
