@@ -162,7 +162,8 @@ class ExportedDirectModel(ExportedModel):
         super().__init__(model)
         equations = kind_of(model.config).equations
         self.forces_of = equations.forces
-        self.both_of = getattr(equations, "energies_and_forces", None)
+        if hasattr(equations, "energies_and_forces"):
+            self.both_of = equations.energies_and_forces
 
     def forward(self, positions: torch.Tensor, box: torch.Tensor | None = None) -> torch.Tensor:
         """Refuses: the forces of this model are not the gradient of what would be given back."""
@@ -181,7 +182,7 @@ class ExportedDirectModel(ExportedModel):
         self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Both; at once where the equations of the kind say how."""
-        if self.both_of is not None:
+        if hasattr(self, "both_of"):
             return self.both_of(self.weights(), self.settings, numbers, edge_index, vectors)
         return self.energies(numbers, edge_index, vectors), self.forces(numbers, edge_index, vectors)
 

@@ -11,7 +11,20 @@ TorchScript, like equations.py: from the line of dashes on, its text is compiled
 from torch import Tensor
 
 import torch  # isort: skip
-from spinconv.potential.grid.network import added_message, convolved, elements_of, fade, kernels, mixtures, of_distances
+from spinconv.potential.grid.network import (
+    added_message,
+    bags,
+    begins,
+    convolved,
+    elements_of,
+    fade,
+    images_of_bags,
+    in_groups,
+    kernels,
+    mixtures,
+    of_distances,
+    sums_of_bags,
+)
 from spinconv.potential.grid.projection import edge_frames, kept_edges, pairs_of_edges, splat
 from spinconv.potential.layers import safe_norm
 
@@ -20,41 +33,30 @@ from spinconv.potential.layers import safe_norm
 
 def chunk_bounds(sent: Tensor, size: int) -> list[int]:
     """Atoms at which chunks begin, and the end: of `sent` edges each [n_atoms], together about `size` or what one atom has, never none."""
-    n_atoms, n_edges = sent.shape[0], int(sent.sum())
-    wanted = torch.arange(size, max(size, n_edges), size, device=sent.device)
-    ends: list[int] = (torch.searchsorted(sent.cumsum(0), wanted) + 1).tolist()
+    total = sent.cumsum(0)
+    n_edges = int(total[sent.shape[0] - 1])
+    last = torch.searchsorted(total, torch.arange(size, max(size, n_edges), size, device=sent.device))
+    last = last.index_select(0, torch.nonzero(total.index_select(0, last) < n_edges).squeeze(1))
+    ends: list[int] = (last + 1).tolist()
     bounds = [0]
     for end in ends:
-        if end > bounds[len(bounds) - 1] and end < n_atoms and int(sent[end:].sum()) > 0:
+        if end > bounds[len(bounds) - 1]:
             bounds.append(end)
-    bounds.append(n_atoms)
+    bounds.append(sent.shape[0])
     return bounds
 
 
-def begins(counts: Tensor) -> Tensor:
-    """Where each of things that have so many rows begins, and the end of the last, [n + 1]."""
-    return torch.cat([torch.zeros_like(counts[:1]), counts.cumsum(0)])
-
-
-def bags(bag: Tensor, n_bags: int, row: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows and their weights bag by bag, and where the bags begin [n_bags + 1]."""
-    order = torch.argsort(bag)
-    return row.index_select(0, order), weight.index_select(0, order), begins(torch.bincount(bag, minlength=n_bags))
-
-
-def sums_of_bags(values: Tensor, rows: Tensor, weights: Tensor, begin: Tensor) -> Tensor:
-    """The sums of `weights` times `rows` of `values` [n, width], bag by bag, [n_bags, width]."""
-    return torch.embedding_bag(values, rows, begin, False, 0, False, weights, True)[0]
-
-
-def plan(s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atoms: int) -> tuple[Tensor, list[int], list[list[Tensor]]]:
-    """The edges in the order of receivers [e]; where chunks begin, and the end; and what each of them sees."""
+def plan(
+    s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atoms: int, keep: bool
+) -> tuple[Tensor, list[int], list[list[Tensor]]]:
+    """The edges in the order of receivers [e]; where chunks begin, and the end; and what each of them sees, and to `keep` the way back, how
+    it goes back."""
     sent, received = torch.bincount(edge_index[0], minlength=n_atoms), torch.bincount(edge_index[1], minlength=n_atoms)
     bounds = torch.tensor(chunk_bounds(sent, chunk_size(vectors)), device=sent.device)
     first: list[int] = begins(sent).index_select(0, bounds).tolist()
     incoming: list[int] = begins(received).index_select(0, bounds).tolist()
     by_receiver = torch.argsort(edge_index[1], stable=True)
-    return by_receiver, first, sights(s, edge_index, vectors, n_atoms, ranks(by_receiver), first, incoming)
+    return by_receiver, first, sights(s, edge_index, vectors, n_atoms, ranks(by_receiver), first, incoming, keep)
 
 
 def ranks(order: Tensor) -> Tensor:
@@ -68,7 +70,14 @@ def chunk_size(like: Tensor) -> int:
 
 
 def sights(
-    s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_atoms: int, rank: Tensor, first: list[int], incoming: list[int]
+    s: dict[str, float],
+    edge_index: Tensor,
+    vectors: Tensor,
+    n_atoms: int,
+    rank: Tensor,
+    first: list[int],
+    incoming: list[int],
+    keep: bool,
 ) -> list[list[Tensor]]:
     """What each chunk sees: rows (edges in the order of receivers), weights and bags of the cells of its images; and for the way back
     rows (cells), weights and bags of its incoming edges.
@@ -90,30 +99,21 @@ def sights(
     place = column * (size * n_latitude) + row - start * n_latitude  # within the chunk: columns first
     seen = rank.index_select(0, source)
     rows, weights, cells = bags(place + start * n_cells, n_edges * n_cells, seen, weight)
-    back_rows, back_weights, edges = bags(seen, n_edges, place, weight.detach())
-    return cut_sights([rows, weights, cells, back_rows, back_weights, edges], first, incoming, n_cells)
-
-
-def cut_sights(whole: list[Tensor], first: list[int], incoming: list[int], n_cells: int) -> list[list[Tensor]]:
-    """The bags of all chunks one by one."""
-    found: list[list[Tensor]] = []
-    for c in range(len(first) - 1):
-        parts: list[Tensor] = []
-        for begin, end, n in [(first[c] * n_cells, first[c + 1] * n_cells, 0), (incoming[c], incoming[c + 1], 3)]:
-            bounds = whole[n + 2][begin : end + 1]
-            one, last = int(bounds[0]), int(bounds[end - begin])
-            parts = parts + [whole[n][one:last], whole[n + 1][one:last], bounds - one]
-        found.append(parts)
+    found = cut_bags([rows, weights, cells], [n * n_cells for n in first])
+    if keep:
+        back_rows, back_weights, edges = bags(seen, n_edges, place, weight.detach())
+        there = cut_bags([back_rows, back_weights, edges], incoming)
+        found = [found[c] + there[c] for c in range(len(found))]
     return found
 
 
-def images_of(s: dict[str, float], sight: list[Tensor], x: list[Tensor]) -> list[Tensor]:
-    """The images that a chunk's edges see of messages `x`, [e, C / G] of each group, in the order of receivers."""
-    n_latitude, n_longitude = int(s["n_latitude"]), int(s["n_longitude"])
-    found: list[Tensor] = []
-    for of_group in x:
-        values = sums_of_bags(of_group, sight[0], sight[1].detach(), sight[2])
-        found.append(values.view(n_longitude, -1, n_latitude, of_group.shape[1]))
+def cut_bags(whole: list[Tensor], first: list[int]) -> list[list[Tensor]]:
+    """Rows, weights and bags of all chunks one by one, whose bags begin at `first`."""
+    found: list[list[Tensor]] = []
+    for c in range(len(first) - 1):
+        bounds = whole[2][first[c] : first[c + 1] + 1]
+        begin, end = int(bounds[0]), int(bounds[bounds.shape[0] - 1])
+        found.append([whole[0][begin:end], whole[1][begin:end], bounds - begin])
     return found
 
 
@@ -133,12 +133,6 @@ def back_to_weights(sight: list[Tensor], images: list[Tensor], x: list[Tensor]) 
         of_cell = images[g].reshape(-1, x[g].shape[1]).index_select(0, cell)
         found = found + (of_cell * x[g].index_select(0, sight[0])).sum(1)
     return found
-
-
-def in_groups(m: Tensor) -> list[Tensor]:
-    """Messages of each group of channels, [e, C / G]."""
-    n_groups = m.shape[1] // 8
-    return list(m.view(m.shape[0], n_groups, -1).transpose(0, 1).contiguous().unbind(0))
 
 
 def derivatives(total: Tensor, inputs: list[Tensor]) -> list[Tensor]:
@@ -161,7 +155,9 @@ def distances_in_chunks(
     for c in range(len(first) - 1):
         begin, end = first[c], first[c + 1]
         leaf = distances[begin:end].detach().requires_grad_(keep)
-        found.append([leaf] + of_distances(w, s, leaf, elements[0][begin:end], elements[1][begin:end]))
+        parts = [leaf]
+        parts += of_distances(w, s, leaf, elements[0][begin:end], elements[1][begin:end])
+        found.append(parts)
     return found
 
 
@@ -174,8 +170,8 @@ def forth(
     of_distance: list[list[Tensor]],
     keep: bool,
 ) -> tuple[Tensor, list[list[Tensor]]]:
-    """The messages after all blocks, [e, C]; and to `keep` the way back, for every block its messages and what others see of them, after
-    what its chunks added, each with the leaves that it was made of."""
+    """The messages after all blocks, [e, C]; and to `keep` the way back, for every block what others see of its messages, and these, after
+    its chunks' leaves, and what was made of them."""
     by_receiver, first, seen = plan
     kept: list[list[Tensor]] = []
     m = torch.cat([parts[1].detach() for parts in of_distance])
@@ -186,15 +182,18 @@ def forth(
         added: list[Tensor] = []
         for c in range(len(seen)):
             begin, end = first[c], first[c + 1]
-            leaves = [of_distance[c][k + 2].detach()] + images_of(s, seen[c], x)
+            leaves = [of_distance[c][k + 2].detach()]
+            leaves += images_of_bags(s, x, seen[c][0], seen[c][1].detach(), seen[c][2])
             leaves = [leaf.requires_grad_(keep) for leaf in leaves]
             pooled = convolved(w, name + ".convolution", kernel, leaves[1:])
             made = added_message(w, name, pooled, leaves[0], (mix[0][begin:end], mix[1][begin:end]))
             if keep:
-                kept.append([made] + leaves)
+                leaves.append(made)
+                kept.append(leaves)
             added.append(made.detach())
         if keep:
-            kept.append([m] + x)
+            x.append(m)
+            kept.append(x)
         m = torch.cat(added) if k == 0 else m + torch.cat(added)
     return m, kept
 
@@ -215,12 +214,13 @@ def back(
     of_weights = [torch.zeros_like(sight[1]) for sight in seen]
     of_parts = [[torch.empty(0)] for _ in seen]  # by chunk, of what each block adds for the distance, the last first
     for k in range(int(s["n_blocks"]) - 1, -1, -1):
-        block = kept.pop()
-        m, x = block[0], block[1:]
+        x = kept.pop()
+        m = x.pop()
         seen_back: list[Tensor] = []
         for c in range(len(seen) - 1, -1, -1):
-            made = kept.pop()
-            found = derivatives((made[0] * dm[first[c] : first[c + 1]]).sum(), made[1:])
+            leaves = kept.pop()
+            made = leaves.pop()
+            found = derivatives((made * dm[first[c] : first[c + 1]]).sum(), leaves)
             of_parts[c].append(found[0])
             seen_back.append(back_to_messages(seen[c], found[1:]))
             if s["intact"] > 0:
@@ -249,6 +249,6 @@ def sorted_edges(s: dict[str, float], edge_index: Tensor, vectors: Tensor, n_ato
 def messages_in_chunks(w: dict[str, Tensor], s: dict[str, float], numbers: Tensor, edge_index: Tensor, vectors: Tensor) -> Tensor:
     """The messages after all blocks of edges in the order of their senders, [e, C], not differentiable."""
     elements, distances = elements_of(w, numbers, edge_index), safe_norm(vectors)
-    chunks = plan(s, edge_index, vectors, numbers.shape[0])
+    chunks = plan(s, edge_index, vectors, numbers.shape[0], False)
     of_distance = distances_in_chunks(w, s, elements, distances, chunks[1], False)
     return forth(w, s, elements, fade(s, distances), chunks, of_distance, False)[0]

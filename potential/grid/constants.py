@@ -28,7 +28,9 @@ def cyclic_products(n: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     products S K, S' K' and (S + S') (K - K') make the response's S K + S' K' and S' K - S K': 17 products for 12 columns, where the sum
     as it stands has 144. A and B [p, n], C [n, p].
     """
-    of_image, of_kernel, back = [], [], []
+    of_image: list[torch.Tensor] = []
+    of_kernel: list[torch.Tensor] = []
+    back: list[torch.Tensor] = []
     for f in range(n // 2 + 1):
         phase = (torch.arange(n) * f % n).double() * (2 * math.pi / n)  # without whole turns
         c, s = torch.cos(phase), torch.sin(phase)

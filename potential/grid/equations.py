@@ -1,11 +1,12 @@
 """The equations of grid SpinConv, the published network (arXiv:2106.09575): from edge vectors to energies of atoms, or their forces.
 
 Start at `energies` and `forces`, at the end of the page; network.py has the pieces, projection.py what an edge sees of its neighbours, and
-chunks.py the same in less time for those who want no gradients of weights. Everything is a function of tensors, of `w`, the weights and constants of a model by name (model.py says which), and of `s`, its numbers (`GridSpinConv.settings`).
-Indices and shapes: e edges, j the atom that sends, i the atom that receives, C channels, H hidden channels, n spheres.
+chunks.py the same in less time for those who want no gradients of weights. Everything is a function of tensors, of `w`, the weights and
+constants of a model by name (model.py says which), and of `s`, its numbers (`GridSpinConv.settings`). Indices and shapes: e edges, j the
+atom that sends, i the atom that receives, C channels, H hidden channels, n spheres.
 
-This page is TorchScript as well: from the line of dashes on, its text is compiled into the C++ reader, after layers.py,
-projection.py, network.py and chunks.py.
+This page is TorchScript as well: from the line of dashes on, its text is compiled into the C++ reader, after layers.py, projection.py,
+network.py and chunks.py.
 """
 
 from torch import Tensor
@@ -15,8 +16,8 @@ import torch  # isort: skip
 from spinconv.potential.grid.chunks import back, derivatives, distances_in_chunks, forth, messages_in_chunks, plan, sorted_edges
 from spinconv.potential.grid.network import (
     added_message,
-    embedding_block,
     elements_of,
+    embedding_block,
     energies_of_sums,
     fade,
     mixtures,
@@ -173,7 +174,7 @@ def energies_and_gradients(
     if near.shape[0] == 0:
         return energies(w, s, numbers, edge_index, near).detach(), torch.zeros_like(vectors)
     elements, distances = elements_of(w, numbers, edge_index), safe_norm(near)
-    u, chunks = fade(s, distances), plan(s, edge_index, near, numbers.shape[0])
+    u, chunks = fade(s, distances), plan(s, edge_index, near, numbers.shape[0], True)
     of_distance = distances_in_chunks(w, s, elements, distances, chunks[1], True)
     m, kept = forth(w, s, elements, u.detach(), chunks, of_distance, True)
     ends = [m.detach().requires_grad_(True), u.detach().clone().requires_grad_(True)]

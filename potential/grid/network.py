@@ -2,7 +2,7 @@
 together.
 
 Indices and shapes: e edges, j the atom that sends, i the atom that receives, C channels in G groups, H hidden channels, n spheres. An image
-is what a sphere sees of a group of channels, [n_longitude, n, n_latitude, C / G]: columns first, because the convolution is one over columns.
+is what a sphere sees of a group of channels, [n_longitude, n, n_latitude, C / G]: columns first, because the convolution is over columns.
 
 TorchScript, like equations.py: from the line of dashes on, its text is compiled into the C++ reader before that one.
 """
@@ -68,13 +68,48 @@ def fade(s: dict[str, float], distances: Tensor) -> Tensor:
 # ---- the spin convolution
 
 
+def begins(counts: Tensor) -> Tensor:
+    """Where each of things that have so many rows begins, and the end of the last, [n + 1]."""
+    return torch.cat([torch.zeros_like(counts[:1]), counts.cumsum(0)])
+
+
+def bags(bag: Tensor, n_bags: int, row: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows and their weights bag by bag, and where the bags begin [n_bags + 1]."""
+    order = torch.argsort(bag)
+    return row.index_select(0, order), weight.index_select(0, order), begins(torch.bincount(bag, minlength=n_bags))
+
+
+def sums_of_bags(values: Tensor, rows: Tensor, weights: Tensor, begin: Tensor) -> Tensor:
+    """The sums of `weights` times `rows` of `values` [n, width], bag by bag, [n_bags, width]."""
+    return torch.embedding_bag(values, rows, begin, False, 0, False, weights, True)[0]
+
+
+def in_groups(m: Tensor) -> list[Tensor]:
+    """Messages of each group of channels, [e, C / G]."""
+    n_groups = m.shape[1] // 8
+    return list(m.view(m.shape[0], n_groups, m.shape[1] // n_groups).transpose(0, 1).contiguous().unbind(0))
+
+
+def images_of_bags(s: dict[str, float], x: list[Tensor], rows: Tensor, weights: Tensor, begin: Tensor) -> list[Tensor]:
+    """The images whose cells are bags, columns first, of messages `x` of each group."""
+    n_latitude, n_longitude = int(s["n_latitude"]), int(s["n_longitude"])
+    found: list[Tensor] = []
+    for values in x:
+        found.append(sums_of_bags(values, rows, weights, begin).view(n_longitude, -1, n_latitude, values.shape[1]))
+    return found
+
+
 def image(s: dict[str, float], splat: tuple[Tensor, Tensor, Tensor], m: Tensor, n_spheres: int) -> list[Tensor]:
-    """The images that messages `m` make, of each group of channels."""
+    """The images that messages `m` make, of each group of channels; by bags, which have no second derivatives, where gradients are
+    off."""
     n_latitude, n_longitude, width = int(s["n_latitude"]), int(s["n_longitude"]), m.shape[1] // (m.shape[1] // 8)
     cell, weight, edge = splat
     row = torch.div(cell, n_longitude, rounding_mode="floor")
-    place = (cell - row * n_longitude) * (n_spheres * n_latitude) + row
-    empty = torch.zeros(n_longitude * n_spheres * n_latitude, m.shape[1], dtype=m.dtype, device=m.device)
+    place, n_cells = (cell - row * n_longitude) * (n_spheres * n_latitude) + row, n_longitude * n_spheres * n_latitude
+    if not torch.is_grad_enabled():
+        rows, weights, begin = bags(place, n_cells, edge, weight)
+        return images_of_bags(s, in_groups(m), rows, weights, begin)
+    empty = torch.zeros(n_cells, m.shape[1], dtype=m.dtype, device=m.device)
     whole = empty.index_add_(0, place, m.index_select(0, edge) * weight.unsqueeze(1))
     return list(whole.view(n_longitude, n_spheres, n_latitude, m.shape[1]).split(width, 3))
 
@@ -93,7 +128,7 @@ def kernels(w: dict[str, Tensor], s: dict[str, float], name: str, n_groups: int)
 
 
 def roll_on_grid(w: dict[str, Tensor], kernel: Tensor, bias: Tensor, image: Tensor) -> Tensor:
-    """Mean over x of silu(bias + sum_x' K(x') S(x + x')), [n, H / G]: kernels of all rows that roll over the columns, a circle, of one group.
+    """Mean over x of silu(bias + sum_x' K(x') S(x + x')), [n, H / G]: kernels of all rows of a group that roll over the columns, a circle.
 
     `kernel` [products, n_latitude C / G, H / G] has the products B K of `cyclic_products` (constants.py).
     """

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from spinconv.potential.grid import equations
+from spinconv.potential.grid import network
 from spinconv.potential.grid.config import GridConfig
 from spinconv.potential.grid.constants import harmonics_on_grid
 from spinconv.potential.grid.model import GridSpinConv
@@ -309,7 +309,7 @@ def isolated(model: GridSpinConv, scale: float) -> list[float]:
     w = {name: parameter.detach().double() for name, parameter in model.named_parameters()}
     each = torch.arange(model.n_elements)
     nothing = torch.zeros(model.n_elements, model.config.channels, dtype=torch.float64)
-    return [scale * value for value in equations.embedding_block(w, "energy", nothing, each, each).squeeze(1).tolist()]
+    return [scale * value for value in network.embedding_block(w, "energy", nothing, each, each).squeeze(1).tolist()]
 
 
 def precision(state: Mapping[str, torch.Tensor]) -> torch.dtype:

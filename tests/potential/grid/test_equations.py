@@ -1,5 +1,7 @@
 """The convolutions against their plain definitions, the constants, and the pages as TorchScript."""
 
+import itertools
+
 import ase
 import pytest
 import torch
@@ -145,3 +147,45 @@ def test_scripted_is_eager_in_single_precision_too(name: str) -> None:
         found = scripted(model.weights(), model.settings(), *graph[:3])
         expected = model.energies_and_forces(*graph[:3]) if "forces" in MODELS[name] else model.energies(*graph[:3])
         torch.testing.assert_close(found, expected, rtol=1e-12 if dtype == torch.float64 else 1e-6, atol=rounding)
+
+
+@pytest.mark.parametrize("size", [1, 30, 512])
+@pytest.mark.parametrize("name", [name for name in MODELS if "forces" not in MODELS[name]] + ["rolled harmonics"])
+def test_gradients_in_chunks_are_those_of_autograd(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the edges are ordered, and where some of them are beyond the cutoff. As published a reverse edge lies in the column of its
+    rounding errors: there edges are in the order that chunks have them in, so that these are the same."""
+    monkeypatch.setattr(chunks, "chunk_size", lambda like: size)
+    model = grid_model(**{**MODELS, "rolled harmonics": {"convolution": "harmonics", "lmax": 2}}[name])
+    for atoms in (ethanol(), triclinic(), on_axes(), collinear(), ase.Atoms("C"), ase.Atoms()):
+        atoms.rattle(0.05, seed=1)
+        numbers, edge_index, vectors = build_graph(atoms, model.cutoff + 0.3, torch.float64)[:3]
+        order = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
+        if "published" in name:
+            order = torch.argsort(edge_index[0], stable=True)
+        edge_index, vectors = edge_index[:, order], vectors[order].requires_grad_(True)
+        expected = model.energies(numbers, edge_index, vectors)
+        energies, gradients = model.energies_and_gradients(numbers, edge_index, vectors)
+        torch.testing.assert_close(energies, expected.detach(), rtol=1e-12, atol=0)
+        assert not gradients.requires_grad
+        if expected.requires_grad:
+            of_autograd = torch.autograd.grad(expected.sum(), vectors)[0]
+            torch.testing.assert_close(gradients, of_autograd, rtol=0, atol=1e-11 * max([1.0, *of_autograd.abs().flatten().tolist()]))
+
+
+def test_chunks_are_of_whole_atoms_and_none_is_empty() -> None:
+    sent = torch.tensor([3, 0, 0, 9, 1, 1, 0, 2, 0])
+    assert chunks.chunk_bounds(sent, 4) == [0, 4, 9]
+    for size in range(1, 20):
+        bounds = chunks.chunk_bounds(sent, size)
+        assert (bounds[0], bounds[-1]) == (0, len(sent))
+        assert all(int(sent[begin:end].sum()) > 0 for begin, end in itertools.pairwise(bounds))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if "forces" in MODELS[name]])
+def test_direct_forces_in_chunks_are_those_of_all_edges_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "chunk_size", lambda like: 20)
+    model, arguments = grid_model(**MODELS[name]), build_graph(triclinic(), 4.0, torch.float64)[:3]
+    expected = model.energies_and_forces(*arguments)
+    with torch.no_grad():
+        found = model.energies_and_forces(*arguments)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
