@@ -70,7 +70,7 @@ def fade(s: dict[str, float], distances: Tensor) -> Tensor:
 
 def begins(counts: Tensor) -> Tensor:
     """Where each of things that have so many rows begins, and the end of the last, [n + 1]."""
-    return torch.cat([torch.zeros_like(counts[:1]), counts.cumsum(0)])
+    return torch.cat([torch.zeros(1, dtype=counts.dtype, device=counts.device), counts.cumsum(0)])
 
 
 def bags(bag: Tensor, n_bags: int, row: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -5,15 +5,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ase
+import ase.build
 import numpy as np
 import pytest
 import torch
+from grid_models import grid_model
 from packed import of_format_1, other_torchscript, repacked
 from structures import STRUCTURES
 
 from models import random_model
 from spinconv.export import export_model, read_model
 from spinconv.export.container import read_container
+from spinconv.export.module import KJ_PER_MOL_PER_EV, exported_model
 from spinconv.potential import build_graph, energy_and_forces
 
 
@@ -141,3 +144,17 @@ def test_the_file_is_a_plain_archive_of_torchscript(path: Path) -> None:
         pickles = b"".join(archive.read(name) for name in names if name.endswith(".pkl"))
     assert b"posix" not in pickles
     assert b"builtins" not in pickles
+
+
+def test_energy_and_direct_forces_of_the_torchscript_begin_with_the_same_messages_once() -> None:
+    """A convolution, and a GroupNorm after it, for each of two blocks and for the head; the numbers are the model's."""
+    model = grid_model(forces="fixed", n_rotations=4)
+    scripted = torch.jit.script(exported_model(model))
+    atoms = ase.build.molecule("CH3CH2OH")
+    scripted.numbers = torch.from_numpy(atoms.numbers)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        energy, forces = scripted.energy_and_forces(torch.from_numpy(atoms.positions / 10))
+    assert sum(event.name == "aten::group_norm" for event in profile.events()) == 3
+    expected = energy_and_forces(model, build_graph(atoms, model.cutoff, torch.float64))
+    torch.testing.assert_close(energy / KJ_PER_MOL_PER_EV, expected.energies[0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(forces / KJ_PER_MOL_PER_EV / 10, expected.forces, rtol=1e-9, atol=1e-10)
