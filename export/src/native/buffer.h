@@ -7,6 +7,8 @@
 #include <new>
 #include <utility>
 
+#include <sys/mman.h>
+
 namespace spinconv::native {
 
 /// Memory that could not be had.
@@ -34,9 +36,13 @@ class Buffer {
       std::free(std::exchange(numbers_, nullptr));
       room_ = 0;
       const int64_t wanted = n + n / 8;
-      const size_t bytes = (static_cast<size_t>(wanted) * sizeof(T) + 2 * alignment - 1) / alignment * alignment;
+      const size_t least = static_cast<size_t>(wanted) * sizeof(T) + vector_bytes, alignment = least < 4 * huge_page ? vector_bytes : huge_page;
+      const size_t bytes = (least + alignment - 1) / alignment * alignment;
       numbers_ = static_cast<T*>(std::aligned_alloc(alignment, bytes));
       if (!numbers_) throw NotEnough(bytes);
+#ifdef MADV_HUGEPAGE
+      if (alignment == huge_page) madvise(numbers_, bytes, MADV_HUGEPAGE);
+#endif
       room_ = wanted;
     }
     return numbers_;
@@ -50,7 +56,7 @@ class Buffer {
   const T* get() const { return numbers_; }
 
  private:
-  static constexpr size_t alignment = 64;
+  static constexpr size_t vector_bytes = 64, huge_page = size_t(1) << 21;
   T* numbers_ = nullptr;
   int64_t room_ = 0;
 };

@@ -1,187 +1,155 @@
-// From the moments of an atom to its polynomial on the sphere (potential/harmonic/equations.py, pooled_polynomial).
+// From the moments of an atom to its polynomial on the sphere (potential/harmonic/equations.py, pooled_polynomial): its ring responses
+// (ring_responses.h), and
 //
-//   own_r[c], partner_r[c] = sum over c' in the group of c of w[kernel of r, c', c] A[component of r, c']
 //   P_LM[c] = sum_r K_LM,r own_r[c] + sum_{a <= b} K_LM,ab (own_a partner_b + own_b partner_a)[c]
 //
-// The numbers K are constants of the model. The way back is the same sums read the other way.
+// and back, with G_ab = sum_LM K_LM,ab dE/dP_LM:   dE/down_a += G_ab partner_b,   dE/dpartner_a += G_ab own_b,   and with a and b exchanged.
+//
+// The numbers K are constants of the model (ring_couplings.h). Products that have the same harmonics stand together, as a dense block whose
+// sums stay in registers. The arrays' numbers are of any kind that can be added, multiplied, and multiplied by a T.
 // SPDX-License-Identifier: MIT
 #pragma once
 
 #include "kernels.h"
+#include "ring_responses.h"
 #include "simd.h"
 
 namespace spinconv::native {
 namespace {
 
-template <class T>
-SPINCONV_INLINE typename Simd<T>::I lane_numbers() {
-  typename Simd<T>::I n;
-  for (int l = 0; l < lanes<T>; ++l) n[l] = l;
-  return n;
-}
-
-/// Every channel's value at all channels of its group: spread[c'][c] = from[the c'-th of the group of c].
-template <class T>
-SPINCONV_INLINE void spread_in_groups(const Shape& shape, const T* from, T* spread) {
-  if (shape.group <= lanes<T> && lanes<T> % shape.group == 0) {   // groups do not cross vectors
-    const auto begins = lane_numbers<T>() / typename Simd<T>::Int(shape.group) * typename Simd<T>::Int(shape.group);
-    for (int64_t c = 0; c < shape.channels; c += lanes<T>) {
-      const V<T> values = load(from + c);
-      for (int64_t k = 0; k < shape.group; ++k) store(spread + k * shape.channels + c, __builtin_shuffle(values, begins + typename Simd<T>::Int(k)));
-    }
-    return;
-  }
-  for (int64_t begin = 0; begin < shape.used; begin += shape.group)
-    for (int64_t k = 0; k < shape.group; ++k)
-      for (int64_t c = begin; c < begin + shape.group; ++c) spread[k * shape.channels + c] = from[begin + k];
-  for (int64_t k = 0; k < shape.group; ++k)
-    for (int64_t c = shape.used; c < shape.channels; ++c) spread[k * shape.channels + c] = 0;
-}
-
-/// The reverse: to[the c'-th of a group] = the sum of spread[c'] over the group.
-template <class T>
-SPINCONV_INLINE void gather_from_groups(const Shape& shape, T* spread, T* to) {
-  if (shape.group <= lanes<T> && (shape.group & (shape.group - 1)) == 0) {
-    const auto lane = lane_numbers<T>();
-    for (int64_t c = 0; c < shape.channels; c += lanes<T>) {
-      for (int64_t bit = 1; bit < shape.group; bit *= 2) {   // of two rows each lane keeps the one it belongs to, with the neighbour's share
-        const auto is_upper = (lane & typename Simd<T>::Int(bit)) != 0;
-        for (int64_t k = 0; k < shape.group; k += 2 * bit) {
-          const V<T> lower = load(spread + k * shape.channels + c), upper = load(spread + (k + bit) * shape.channels + c);
-          const V<T> own = is_upper ? upper : lower, other = is_upper ? lower : upper;
-          store(spread + k * shape.channels + c, own + __builtin_shuffle(other, lane ^ typename Simd<T>::Int(bit)));
-        }
+/// The polynomial of the channels from c on, from their ring responses.
+template <class T, class Array>
+SPINCONV_INLINE void couple(const Shape& shape, const Couplings<T>& k, int64_t c, const Array& responses, const Array& polynomial) {
+  using N = typename Array::Number;
+  constexpr int64_t partner = Array::width, row = 2 * partner;
+  for (int64_t h = 0; h < shape.n_high; ++h) polynomial.put(h * shape.channels + c, N{});
+  for (int64_t n = 0; n < k.n_linear; ++n) polynomial.add(k.linear[n].harmonic * shape.channels + c, k.linear[n].value * responses.get(k.linear[n].row * row));
+  for (int64_t b = 0; b < k.n_blocks; ++b)
+    with_count<most_coupled>(k.blocks[b].n_harmonics, [&](auto count) {
+      constexpr int n_harmonics = decltype(count)::value;
+      const auto block = k.blocks[b];
+      N sums[n_harmonics] = {};
+      const T* values = block.values;
+      for (int32_t n = 0; n < block.n_products; ++n, values += n_harmonics) {
+        const int64_t a = block.products[n].a * row, b = block.products[n].b * row;
+        N product = responses.get(a) * responses.get(b + partner);
+        product += responses.get(b) * responses.get(a + partner);
+#pragma GCC unroll 16
+        for (int h = 0; h < n_harmonics; ++h) sums[h] += values[h] * product;
       }
-      store(to + c, load(spread + c));
-    }
-    return;
-  }
-  for (int64_t begin = 0; begin < shape.used; begin += shape.group)
-    for (int64_t k = 0; k < shape.group; ++k) {
-      T sum = 0;
-      for (int64_t c = begin; c < begin + shape.group; ++c) sum += spread[k * shape.channels + c];
-      to[begin + k] = sum;
-    }
-  for (int64_t c = shape.used; c < shape.channels; ++c) to[c] = 0;
+#pragma GCC unroll 16
+      for (int h = 0; h < n_harmonics; ++h) polynomial.add(block.harmonics[h] * shape.channels + c, sums[h]);
+    });
 }
 
-/// Own and partner of every row, [n_rows][2][channels].
-template <class T>
-SPINCONV_INLINE void ring_responses(const Shape& shape, const Couplings<T>& k, const Block<T>& block, const T* moments, T* spread, T* responses) {
-  const int64_t channels = shape.channels;
-  for (int64_t lm = 0; lm < shape.n_low; ++lm) {
-    spread_in_groups(shape, moments + lm * channels, spread);
-    for (int64_t r = k.first_row[lm]; r < k.first_row[lm + 1]; ++r) {
-      const T* kernel = block.kernels + k.kernel[r] * shape.group * 2 * channels;
-      for (int64_t c = 0; c < channels; c += panel<T>) {
-        V<T> own[side_by_side] = {}, partner[side_by_side] = {};
-        for (int64_t g = 0; g < shape.group; ++g)
-#pragma GCC unroll 2
-          for (int v = 0; v < side_by_side; ++v) {
-            const int64_t at = c + v * lanes<T>;
-            const V<T> value = load(spread + g * channels + at);
-            own[v] += value * load(kernel + 2 * g * channels + at);
-            partner[v] += value * load(kernel + (2 * g + 1) * channels + at);
-          }
-        for (int v = 0; v < side_by_side; ++v) {
-          store(responses + 2 * r * channels + c + v * lanes<T>, own[v]);
-          store(responses + (2 * r + 1) * channels + c + v * lanes<T>, partner[v]);
-        }
+/// G_ab of all products, each at its place.
+template <class T, class Array, class Polynomial>
+SPINCONV_INLINE void products_back(const Shape& shape, const Couplings<T>& k, int64_t c, const Polynomial& of_polynomial, const Array& of_products) {
+  using N = typename Array::Number;
+  for (int64_t b = 0; b < k.n_blocks; ++b)
+    with_count<most_coupled>(k.blocks[b].n_harmonics, [&](auto count) {
+      constexpr int n_harmonics = decltype(count)::value;
+      const auto block = k.blocks[b];
+      N of_harmonics[n_harmonics];
+#pragma GCC unroll 16
+      for (int h = 0; h < n_harmonics; ++h) of_harmonics[h] = of_polynomial.get(block.harmonics[h] * shape.channels + c);
+      const T* values = block.values;
+      for (int32_t n = 0; n < block.n_products; ++n, values += n_harmonics) {
+        N sum = values[0] * of_harmonics[0];
+#pragma GCC unroll 16
+        for (int h = 1; h < n_harmonics; ++h) sum += values[h] * of_harmonics[h];
+        of_products.put(block.products[n].place * Array::width, sum);
       }
+    });
+}
+
+/// To `n_some` rows of ring responses of an order m, from the a-th of its n `rows` on. G is a symmetric matrix, of which the upper triangle is
+/// there, row by row from `first` on; its diagonal was halved.
+template <int n_some, class T, class Array>
+SPINCONV_INLINE void some_rows_back(const int32_t* rows, int64_t n, int64_t a, int64_t first, const Array& of_products, const Array& responses,
+                                    const Array& of_responses) {
+  using N = typename Array::Number;
+  constexpr int64_t partner = Array::width, row = 2 * partner;
+  N of_own[n_some] = {}, of_partner[n_some] = {};
+  const auto place = [&](int64_t i, int64_t j) { return (first + i * n - i * (i + 1) / 2 + j) * Array::width; };   // i <= j
+  const auto take = [&](int64_t j, auto&& g_of) {
+    const N own_j = responses.get(rows[j] * row), partner_j = responses.get(rows[j] * row + partner);
+#pragma GCC unroll 4
+    for (int i = 0; i < n_some; ++i) {
+      const N g = g_of(i);
+      of_own[i] += g * partner_j;
+      of_partner[i] += g * own_j;
     }
+  };
+  for (int64_t j = 0; j < a; ++j) take(j, [&, at = place(j, a)](int i) { return of_products.get(at + i * Array::width); });
+#pragma GCC unroll 4
+  for (int j = 0; j < n_some; ++j)
+    take(a + j, [&](int i) {
+      const N g = of_products.get(place(a + (i < j ? i : j), a + (i < j ? j : i)));
+      return i == j ? T(2) * g : g;
+    });
+  int64_t begin[n_some];
+  for (int i = 0; i < n_some; ++i) begin[i] = place(a + i, 0);
+  for (int64_t j = a + n_some; j < n; ++j) take(j, [&](int i) { return of_products.get(begin[i] + j * Array::width); });
+#pragma GCC unroll 4
+  for (int i = 0; i < n_some; ++i) {
+    of_responses.put(rows[a + i] * row, of_own[i]);
+    of_responses.put(rows[a + i] * row + partner, of_partner[i]);
   }
 }
 
-template <class T>
-SPINCONV_INLINE void ring_responses_back(const Shape& shape, const Couplings<T>& k, const Block<T>& block, const T* of_responses, T* spread, T* of_moments) {
-  const int64_t channels = shape.channels;
-  for (int64_t lm = 0; lm < shape.n_low; ++lm) {
-    for (int64_t c = 0; c < channels; c += panel<T>)
-      for (int64_t g = 0; g < shape.group; ++g) {
-        V<T> of_own[side_by_side] = {}, of_partner[side_by_side] = {};
-        for (int64_t r = k.first_row[lm]; r < k.first_row[lm + 1]; ++r) {
-          const T* kernel = block.kernels + (k.kernel[r] * shape.group + g) * 2 * channels;
-#pragma GCC unroll 2
-          for (int v = 0; v < side_by_side; ++v) {
-            const int64_t at = c + v * lanes<T>;
-            of_own[v] += load(of_responses + 2 * r * channels + at) * load(kernel + at);
-            of_partner[v] += load(of_responses + (2 * r + 1) * channels + at) * load(kernel + channels + at);
-          }
-        }
-        for (int v = 0; v < side_by_side; ++v) store(spread + g * channels + c + v * lanes<T>, of_own[v] + of_partner[v]);
-      }
-    gather_from_groups(shape, spread, of_moments + lm * channels);
+/// From G to the ring responses.
+template <class T, class Array>
+SPINCONV_INLINE void responses_back(const Shape& shape, const Couplings<T>& k, const Array& of_products, const Array& responses, const Array& of_responses) {
+  constexpr int at_once = 4;
+  const int32_t* rows = k.rows_by_order;
+  for (int64_t m = 0, first = 0; m < k.n_degrees; ++m) {
+    const int64_t n = shape.n_low - m * m;
+    int64_t a = 0;
+    for (; a + at_once <= n; a += at_once) some_rows_back<at_once, T>(rows, n, a, first, of_products, responses, of_responses);
+    with_count<at_once - 1>(n - a, [&](auto rest) { some_rows_back<decltype(rest)::value, T>(rows, n, a, first, of_products, responses, of_responses); });
+    rows += n;
+    first += n * (n + 1) / 2;
   }
 }
 
-/// `scratch`: (group + 2 n_rows) * channels + n_products * 32 numbers.
+template <class T, class Array, class Polynomial>
+SPINCONV_INLINE void couple_back(const Shape& shape, const Couplings<T>& k, int64_t c, const Array& responses, const Polynomial& of_polynomial,
+                                 const Array& of_products, const Array& of_responses) {
+  products_back(shape, k, c, of_polynomial, of_products);
+  responses_back(shape, k, of_products, responses, of_responses);
+  for (int64_t n = 0; n < k.n_linear; ++n)
+    of_responses.add(2 * k.linear[n].row * Array::width, k.linear[n].value * of_polynomial.get(k.linear[n].harmonic * shape.channels + c));
+}
+
+template <class Element>
+using Forward = ArrayOf<Element, SPINCONV_VECTOR_REGISTERS >= 32 ? 2 : 1>;   // as many channels as leave registers for the sums
+
+template <class Element>
+using Back = ArrayOf<Element, 1>;   // as many as leave the products in the first cache
+
+/// `scratch`: n_spread + 2 n_rows numbers for each channel of some.
 template <class T>
 void coupling(const Shape& shape, const Couplings<T>& k, const Block<T>& block, const T* moments, T* scratch, T* polynomial) {
-  const int64_t channels = shape.channels;
-  T* responses = scratch + shape.group * channels;
-  T* products = responses + 2 * shape.n_rows * channels;   // of a vector of channels
-  ring_responses(shape, k, block, moments, scratch, responses);
-  for (int64_t c = 0; c < channels; c += lanes<T>) {
-    const auto own = [&](int64_t row) { return load(responses + 2 * row * channels + c); };
-    const auto partner = [&](int64_t row) { return load(responses + (2 * row + 1) * channels + c); };
-    for (int64_t n = 0; n < k.n_products; ++n) {
-      const auto [a, b] = k.products[n];
-      store(products + n * lanes<T>, own(a) * partner(b) + own(b) * partner(a));
-    }
-    for (int64_t h = 0; h < shape.n_high; ++h) {
-      V<T> sums[4] = {};
-      for (int32_t t = k.first_of_harmonic[h]; t < k.first_of_harmonic[h + 1]; t += 4)
-#pragma GCC unroll 4
-        for (int n = 0; n < 4; ++n) sums[n] += k.of_products[t + n].value * load(products + k.of_products[t + n].of * lanes<T>);
-      store(polynomial + h * channels + c, (sums[0] + sums[1]) + (sums[2] + sums[3]));
-    }
-    for (int64_t n = 0; n < k.n_linear; ++n) {
-      T* p = polynomial + k.linear[n].of * channels + c;
-      store(p, load(p) + k.linear[n].value * own(k.linear_row[n]));
-    }
+  constexpr int width = Forward<T>::width;
+  const Forward<T> spread{scratch}, responses{scratch + shape.n_spread * width};
+  for (int64_t c = 0; c < shape.channels; c += width) {
+    ring_responses(shape, k, block.kernels, c, Forward<const T>{moments}, spread, responses);
+    couple(shape, k, c, responses, Forward<T>{polynomial});
   }
 }
 
-/// `scratch`: (group + 4 n_rows) * channels numbers.
+/// `scratch`: n_spread + 4 n_rows + n_products numbers for each channel of some.
 template <class T>
 void coupling_back(const Shape& shape, const Couplings<T>& k, const Block<T>& block, const T* moments, const T* of_polynomial, T* scratch, T* of_moments) {
-  const int64_t channels = shape.channels;
-  T* responses = scratch + shape.group * channels;
-  T* of_responses = responses + 2 * shape.n_rows * channels;
-  ring_responses(shape, k, block, moments, scratch, responses);
-  for (int64_t n = 0; n < 2 * shape.n_rows * channels; n += lanes<T>) store(of_responses + n, all<T>(0));
-  for (int64_t c = 0; c < channels; c += panel<T>) {
-    const auto own = [&](int64_t row) { return 2 * row * channels + c; };
-    const auto partner = [&](int64_t row) { return (2 * row + 1) * channels + c; };
-    const auto add = [&](int64_t place, V<T> value) { store(of_responses + place, load(of_responses + place) + value); };
-    for (int64_t n = 0; n < k.n_linear; ++n)
-      for (int64_t v = 0; v < panel<T>; v += lanes<T>) add(own(k.linear_row[n]) + v, k.linear[n].value * load(of_polynomial + k.linear[n].of * channels + c + v));
-    for (int64_t n = 0; n < k.n_products;) {
-      const int32_t a = k.products[n].a;
-      V<T> own_a[side_by_side], partner_a[side_by_side], of_own_a[side_by_side] = {}, of_partner_a[side_by_side] = {};
-      for (int v = 0; v < side_by_side; ++v) own_a[v] = load(responses + own(a) + v * lanes<T>), partner_a[v] = load(responses + partner(a) + v * lanes<T>);
-      for (; n < k.n_products && k.products[n].a == a; ++n) {
-        V<T> of_value[side_by_side] = {}, odd[side_by_side] = {};
-        for (int32_t t = k.first_of_product[n]; t < k.first_of_product[n + 1]; t += 2)
-#pragma GCC unroll 2
-          for (int v = 0; v < side_by_side; ++v) {
-            of_value[v] += k.of_harmonics[t].value * load(of_polynomial + k.of_harmonics[t].of * channels + c + v * lanes<T>);
-            odd[v] += k.of_harmonics[t + 1].value * load(of_polynomial + k.of_harmonics[t + 1].of * channels + c + v * lanes<T>);
-          }
-        const int64_t own_b = own(k.products[n].b), partner_b = partner(k.products[n].b);
-#pragma GCC unroll 2
-        for (int v = 0; v < side_by_side; ++v) {
-          of_value[v] += odd[v];
-          of_own_a[v] += of_value[v] * load(responses + partner_b + v * lanes<T>);
-          of_partner_a[v] += of_value[v] * load(responses + own_b + v * lanes<T>);
-          add(partner_b + v * lanes<T>, of_value[v] * own_a[v]);
-          add(own_b + v * lanes<T>, of_value[v] * partner_a[v]);
-        }
-      }
-      for (int v = 0; v < side_by_side; ++v) add(own(a) + v * lanes<T>, of_own_a[v]), add(partner(a) + v * lanes<T>, of_partner_a[v]);
-    }
+  constexpr int width = Back<T>::width;
+  const Back<T> spread{scratch}, responses{scratch + shape.n_spread * width}, of_responses{responses.numbers + 2 * shape.n_rows * width},
+      of_products{of_responses.numbers + 2 * shape.n_rows * width};
+  for (int64_t c = 0; c < shape.channels; c += width) {
+    ring_responses(shape, k, block.kernels, c, Back<const T>{moments}, spread, responses);
+    couple_back(shape, k, c, responses, Back<const T>{of_polynomial}, of_products, of_responses);
+    ring_responses_back(shape, k, block.kernels, c, of_responses, spread, Back<T>{of_moments});
   }
-  ring_responses_back(shape, k, block, of_responses, scratch, of_moments);
 }
 
 }  // namespace

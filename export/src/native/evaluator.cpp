@@ -115,7 +115,7 @@ class EvaluatorOf : public Evaluator {
     walls_.assign(n_nodes(), 0.0);
     team_.resize(static_cast<int>(std::clamp<int64_t>(n_edges / edges_for_a_thread, 1, threads_)));
     if (static_cast<int>(workspaces_.size()) < team_.size()) workspaces_.resize(team_.size());
-    const int64_t of_coupling = (s.group + 4 * s.n_rows) * channels() + s.n_products * row_multiple, of_spin = channels() * s.high, of_messages = 24 * channels();
+    const int64_t of_coupling = (s.n_spread + 4 * s.n_rows + s.n_products) * row_multiple, of_spin = channels() * s.high, of_messages = 24 * channels();
     for (auto& workspace : workspaces_) {
       workspace.scratch.fit(std::max({of_coupling, of_spin, of_messages}) + polynomial_size());
       workspace.responses.fit(largest * channels());

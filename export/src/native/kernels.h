@@ -12,6 +12,8 @@ namespace spinconv::native {
 constexpr int64_t row_multiple = 32;                     // numbers; all vectors and panels divide it
 constexpr int64_t most_monomials = 4 + 10 + 35 + 165;    // of all levels, for lmax 4
 constexpr int64_t most_levels = 4;
+constexpr int most_lmax = 4;
+constexpr int most_coupled = 2 * most_lmax + 1;          // harmonics that a product of two ring responses has
 
 struct Shape {
   int64_t channels = 0;     // padded
@@ -21,8 +23,9 @@ struct Shape {
   int64_t n_high = 0;       // of the spin polynomial: (2 lmax + 1)^2
   int64_t high = 0;         // n_high, padded
   int64_t n_rows = 0;       // of ring responses: pairs of an order m and a harmonic of at least that degree
-  int64_t n_products = 0;   // of two of them
+  int64_t n_products = 0;   // of two of them of one order
   int64_t n_kernels = 0;    // pairs of an order m and a degree
+  int64_t n_spread = 0;     // vectors of the components of a degree, spread in their groups: group * (2 lmax + 1)
 };
 
 /// W of a linear layer: rows of inputs for the forward pass, rows of outputs for the way back.
@@ -41,32 +44,40 @@ struct Embedding {
   const T* factors = nullptr;   // g, [n_kinds][channels]
 };
 
-/// What one of many things gives to another: value * that.
-template <class T>
-struct Term {
-  int32_t of = 0;
-  T value = 0;
-};
-
 /// own[a] partner[b] + own[b] partner[a], a <= b.
 struct Product {
   int32_t a = 0, b = 0;   // rows of ring responses
+  int32_t place = 0;      // of all products: by order, then by a, then by b
 };
 
-/// The rows of ring responses are in the order of the moments' components that they come from.
+/// A dense block of K: each of some products in each of some harmonics of the polynomial.
+template <class T>
+struct CoupledProducts {
+  const int32_t* harmonics = nullptr;
+  int32_t n_harmonics = 0;
+  int32_t n_products = 0;
+  const Product* products = nullptr;
+  const T* values = nullptr;   // [n_products][n_harmonics]
+};
+
+/// own[row] * value, a term of a harmonic.
+template <class T>
+struct LinearTerm {
+  int32_t row = 0, harmonic = 0;
+  T value = 0;
+};
+
+/// Kernels and rows of ring responses stand by degree l, within it by order m = 0 ... l; a kernel has a row for each component of its degree.
 template <class T>
 struct Couplings {
-  const int32_t* first_row = nullptr;           // [n_low + 1], of a component
-  const int32_t* kernel = nullptr;              // [n_rows]
-  const Product* products = nullptr;            // in the order of a, and of one a in that of their number of terms
-  int64_t n_products = 0;
-  const Term<T>* linear = nullptr;              // of the polynomial, by row of ring responses, for rows that have such a term
-  const int32_t* linear_row = nullptr;
+  int64_t n_degrees = 0;                // lmax + 1
+  const int32_t* kernel = nullptr;      // [n_kernels], by l and m: its place in the model's weights
+  const int32_t* first_row = nullptr;   // [n_kernels], by l and m
+  const int32_t* rows_by_order = nullptr;   // [n_rows], by order m and component
+  const LinearTerm<T>* linear = nullptr;
   int64_t n_linear = 0;
-  const int32_t* first_of_harmonic = nullptr;   // [n_high + 1], into the terms
-  const Term<T>* of_products = nullptr;         // products that a harmonic of the polynomial has; fours, filled up with zeros
-  const int32_t* first_of_product = nullptr;    // [n_products + 1]
-  const Term<T>* of_harmonics = nullptr;        // the same terms by product: harmonics that have it; twos, filled up with zeros
+  const CoupledProducts<T>* blocks = nullptr;
+  int64_t n_blocks = 0;
 };
 
 template <class T>

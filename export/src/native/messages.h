@@ -58,6 +58,7 @@ void messages_back(const Shape& shape, const Block<T>& block, const Table<T>& ta
     constexpr int rows = decltype(tile)::value;
     const int64_t edge = first + begin;
     T *a = scratch, *b = scratch + rows * channels;
+    if (begin + 2 * rows <= n) prefetch(kept_row(shape, kept, edge + rows, 0), 4 * rows * channels);
     const auto slope = [&](Derivative which, int r, int64_t c) { return load(kept_row(shape, kept, edge + r, which) + c); };
     const auto times = [&](T* to, Derivative which) {
       return [&, to, which](int r, int64_t c, V<T> sum) { store(to + r * channels + c, sum * slope(which, r, c)); };

@@ -40,15 +40,18 @@ template <class T>
 void moments_back(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_t n, T factor, const T* messages, const T* of_moments,
                   T* scratch, const EdgeGradients<T>& of) {
   const int64_t channels = shape.channels, low = (shape.n_low + row_multiple - 1) / row_multiple * row_multiple;
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t lm = 0; lm < shape.n_low; ++lm) scratch[c * low + lm] = of_moments[lm * channels + c];
-    for (int64_t lm = shape.n_low; lm < low; ++lm) scratch[c * low + lm] = 0;
-  }
+  transpose(of_moments, shape.n_low, channels, scratch, low);
   in_tiles(n, [&](auto tile, int64_t k) {
     constexpr int rows = decltype(tile)::value;
     int64_t e[rows];
     T of_envelope[rows] = {};
     for (int r = 0; r < rows; ++r) e[r] = into[k + r];
+    for (int64_t next = k + rows; next < k + 2 * rows && next < n; ++next) {
+      prefetch(messages + into[next] * channels, channels);
+      prefetch(of.messages + into[next] * channels, channels);
+      prefetch(edges.harmonics + into[next] * shape.high, shape.n_low);
+      prefetch(of.harmonics + into[next] * shape.high, shape.n_low);
+    }
     for (int64_t c = 0; c < channels; c += panel<T>) {
       V<T> v[rows][side_by_side] = {};
       add_product<T, rows, side_by_side>(v, [&](int r, int64_t lm) { return edges.harmonics[e[r] * shape.high + lm]; }, of_moments + c, channels, shape.n_low);

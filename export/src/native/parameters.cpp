@@ -56,8 +56,13 @@ Parameters<T>::Parameters(const Container& container) {
   shape.n_low = Numbers(container, "constants.responses.0", {-1, -1}).shape[1];
   const int64_t degrees = whole_root(shape.n_low);   // lmax + 1
   if (degrees * degrees != shape.n_low) throw Error("weights `constants.responses.0` must have a square number of columns, have " + std::to_string(shape.n_low));
-  for (int64_t m = 0; m < degrees; ++m) shape.n_rows += shape.n_low - m * m;
+  for (int64_t m = 0; m < degrees; ++m) {
+    const int64_t n = shape.n_low - m * m;
+    shape.n_rows += n;
+    shape.n_products += n * (n + 1) / 2;
+  }
   shape.n_kernels = degrees * (degrees + 1) / 2;
+  shape.n_spread = shape.group * (2 * degrees - 1);
   shape.n_high = (2 * degrees - 1) * (2 * degrees - 1);
   shape.high = padded(shape.n_high);
   make_polynomials(container);
@@ -172,22 +177,20 @@ void Parameters<T>::make_polynomials(const Container& container) {
 template <class T>
 void Parameters<T>::make_couplings(const Container& container) {
   const RingCouplings made(container, shape);
-  const auto terms = [&](const std::vector<Term<double>>& from) {
-    std::vector<Term<T>> to;
-    for (const auto& term : from) to.push_back({term.of, static_cast<T>(term.value)});
-    return kept(to);
-  };
-  couplings.first_row = kept(made.first_row);
+  std::vector<LinearTerm<T>> linear;
+  for (const auto& term : made.linear) linear.push_back({term.row, term.harmonic, static_cast<T>(term.value)});
+  std::vector<CoupledProducts<T>> blocks;
+  for (const auto& block : made.blocks)
+    blocks.push_back({kept(block.harmonics), static_cast<int32_t>(block.harmonics.size()), static_cast<int32_t>(block.products.size()),
+                      kept(block.products), kept(std::vector<T>(block.values.begin(), block.values.end()))});
+  couplings.n_degrees = whole_root(shape.n_low);
   couplings.kernel = kept(made.kernel);
-  couplings.products = kept(made.products);
-  couplings.n_products = shape.n_products = static_cast<int64_t>(made.products.size());
-  couplings.linear = terms(made.linear);
-  couplings.linear_row = kept(made.linear_row);
-  couplings.n_linear = static_cast<int64_t>(made.linear.size());
-  couplings.first_of_harmonic = kept(made.first_of_harmonic);
-  couplings.of_products = terms(made.of_products);
-  couplings.first_of_product = kept(made.first_of_product);
-  couplings.of_harmonics = terms(made.of_harmonics);
+  couplings.first_row = kept(made.first_row);
+  couplings.rows_by_order = kept(made.rows_by_order);
+  couplings.linear = kept(linear);
+  couplings.n_linear = static_cast<int64_t>(linear.size());
+  couplings.blocks = kept(blocks);
+  couplings.n_blocks = static_cast<int64_t>(blocks.size());
 }
 
 template class Parameters<float>;

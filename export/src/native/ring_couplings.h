@@ -20,10 +20,19 @@ namespace spinconv::native {
 struct RingCouplings {
   RingCouplings(const Container& container, const Shape& shape);
 
+  struct Block {
+    std::vector<int32_t> harmonics;
+    std::vector<Product> products;
+    std::vector<double> values;   // [n_products][n_harmonics]
+  };
+
   // As in Couplings.
-  std::vector<int32_t> first_row, kernel, linear_row, first_of_harmonic, first_of_product;
-  std::vector<Term<double>> linear, of_products, of_harmonics;
-  std::vector<Product> products;
+  std::vector<int32_t> kernel, first_row, rows_by_order;
+  std::vector<LinearTerm<double>> linear;
+  std::vector<Block> blocks;
+
+ private:
+  void sort_rows(const Container& container, const Shape& shape);
 };
 
 }  // namespace spinconv::native

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #define SPINCONV_INLINE [[gnu::always_inline]] inline
 
@@ -54,6 +55,12 @@ SPINCONV_INLINE V<T> load(const T* from) { return *reinterpret_cast<const typena
 template <class T>
 SPINCONV_INLINE void store(T* to, V<T> x) { *reinterpret_cast<typename Simd<T>::Unaligned*>(to) = x; }
 
+/// Asks for what will soon be read: `n` numbers.
+template <class T>
+SPINCONV_INLINE void prefetch(const T* from, int64_t n) {
+  for (int64_t k = 0; k < n; k += 64 / static_cast<int64_t>(sizeof(T))) __builtin_prefetch(from + k);
+}
+
 template <class T>
 SPINCONV_INLINE V<T> all(T x) { return x - V<T>{}; }
 
@@ -78,6 +85,106 @@ SPINCONV_INLINE V<T> exponential(V<T> x) {
 #pragma GCC unroll 16
   for (int k = L::n_terms; k > 0; --k) sum = sum * rest * (T(1) / T(k)) + T(1);
   return (V<T>)((I)sum + ((I)shifted << L::mantissa));
+}
+
+/// x[from[0]], x[from[1]] ...
+template <class T>
+SPINCONV_INLINE V<T> shuffled(V<T> x, typename Simd<T>::I from) {
+#ifdef __clang__
+  V<T> y;
+  for (int l = 0; l < lanes<T>; ++l) y[l] = x[from[l]];
+  return y;
+#else
+  return __builtin_shuffle(x, from);
+#endif
+}
+
+/// The same from two, x[0], x[1] ... y[0], y[1] ...
+template <class T>
+SPINCONV_INLINE V<T> shuffled(V<T> x, V<T> y, typename Simd<T>::I from) {
+#ifdef __clang__
+  V<T> z;
+  for (int l = 0; l < lanes<T>; ++l) z[l] = from[l] < lanes<T> ? x[from[l]] : y[from[l] - lanes<T>];
+  return z;
+#else
+  return __builtin_shuffle(x, y, from);
+#endif
+}
+
+/// Some vectors side by side, as one number.
+template <class T, int n>
+struct Vectors {
+  V<T> part[n] = {};
+
+  SPINCONV_INLINE Vectors& operator+=(const Vectors& other) {
+#pragma GCC unroll 4
+    for (int k = 0; k < n; ++k) part[k] += other.part[k];
+    return *this;
+  }
+  template <class Factor>
+  SPINCONV_INLINE friend Vectors operator*(const Factor& factor, const Vectors& x) {
+    Vectors y;
+#pragma GCC unroll 4
+    for (int k = 0; k < n; ++k) {
+      if constexpr (std::is_same_v<Factor, T>) y.part[k] = factor * x.part[k];
+      else y.part[k] = factor.part[k] * x.part[k];
+    }
+    return y;
+  }
+};
+
+/// An array from which numbers are taken that stand for some channels: the simplest of those that some stages are templates over. One of numbers
+/// with derivatives would have two parts, an array each.
+template <class Element, int n_vectors>
+struct ArrayOf {
+  using T = std::remove_const_t<Element>;
+  using Number = Vectors<T, n_vectors>;
+  using Weight = Number;   // what numbers are multiplied by that has no derivative
+  static constexpr int n_parts = 1;
+  static constexpr int width = n_vectors * lanes<T>;
+
+  Element* numbers;
+
+  SPINCONV_INLINE Element* part(int) const { return numbers; }
+  SPINCONV_INLINE Number get(int64_t at) const { return weight(numbers + at); }
+  SPINCONV_INLINE static Weight weight(const T* from) {
+    Number x;
+#pragma GCC unroll 4
+    for (int k = 0; k < n_vectors; ++k) x.part[k] = load(from + k * lanes<T>);
+    return x;
+  }
+  SPINCONV_INLINE void put(int64_t at, const Number& x) const {
+#pragma GCC unroll 4
+    for (int k = 0; k < n_vectors; ++k) store<T>(numbers + at + k * lanes<T>, x.part[k]);
+  }
+  SPINCONV_INLINE void add(int64_t at, Number x) const {
+    x += get(at);
+    put(at, x);
+  }
+};
+
+/// to[c][r] = from[r][c] for `rows` rows of `columns` numbers, of which both strides are multiples of a vector; rows that are added are zero.
+template <class T>
+SPINCONV_INLINE void transpose(const T* from, int64_t rows, int64_t columns, T* to, int64_t to_stride) {
+  constexpr int n = lanes<T>;
+  for (int64_t first = 0; first < to_stride; first += n)
+    for (int64_t c = 0; c < columns; c += n) {
+      V<T> x[n];
+      for (int r = 0; r < n; ++r) x[r] = first + r < rows ? load(from + (first + r) * columns + c) : all<T>(0);
+#pragma GCC unroll 4
+      for (int bit = 1; bit < n; bit *= 2) {   // exchanges what is in the wrong half of two rows, bit by bit of their numbers
+        typename Simd<T>::I lower, upper;
+        for (int l = 0; l < n; ++l) lower[l] = l & bit ? n + (l ^ bit) : l, upper[l] = l & bit ? n + l : l ^ bit;
+#pragma GCC unroll 16
+        for (int r = 0; r < n; ++r) {
+          if (r & bit) continue;
+          const V<T> a = x[r], b = x[r + bit];
+          x[r] = shuffled<T>(a, b, lower), x[r + bit] = shuffled<T>(a, b, upper);
+        }
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < n; ++r) store(to + (c + r) * to_stride + first, x[r]);
+    }
 }
 
 template <class T>
@@ -131,6 +238,15 @@ SPINCONV_INLINE void in_tiles(int64_t n, Run&& run) {
   if (first + 4 <= n) run(Rows<4>(), first), first += 4;
   if (first + 2 <= n) run(Rows<2>(), first), first += 2;
   if (first < n) run(Rows<1>(), first), first += 1;
+}
+
+/// Calls `run(Rows<n>)`, n from 1 to `most`.
+template <int most, class Run>
+SPINCONV_INLINE void with_count(int64_t n, Run&& run) {
+  if constexpr (most > 0) {
+    if (n == most) return run(Rows<most>());
+    with_count<most - 1>(n, run);
+  }
 }
 
 }  // namespace

@@ -40,10 +40,7 @@ template <class T>
 void spin_back(const Shape& shape, int64_t first, int64_t n, const T* polynomial, const T* of_responses, T* scratch,
                const EdgeGradients<T>& of) {
   const int64_t channels = shape.channels;
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t lm = 0; lm < shape.n_high; ++lm) scratch[c * shape.high + lm] = polynomial[lm * channels + c];
-    for (int64_t lm = shape.n_high; lm < shape.high; ++lm) scratch[c * shape.high + lm] = 0;
-  }
+  transpose(polynomial, shape.n_high, channels, scratch, shape.high);
   in_tiles(n, [&](auto tile, int64_t k) {
     constexpr int rows = decltype(tile)::value;
     for (int64_t lm = 0; lm < shape.high; lm += panel<T>) {
