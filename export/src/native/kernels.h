@@ -187,5 +187,6 @@ struct Level {
 
 Level level_x86_64_v3();
 Level level_x86_64_v4();
+Level level_armv8_a();
 
 }  // namespace spinconv::native

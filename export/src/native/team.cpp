@@ -11,15 +11,16 @@ void Team::resize(int n) {
   size_ = n;
 }
 
-void Team::run(int64_t n, const std::function<void(int64_t task, int worker)>& task) {
+void Team::run(int64_t n, Call call, const void* task) {
   if (size_ == 1 || n < 2) {
-    for (int64_t k = 0; k < n; ++k) task(k, 0);
+    for (int64_t k = 0; k < n; ++k) call(task, k, 0);
     return;
   }
   hire();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    task_ = &task;
+    call_ = call;
+    task_ = task;
     n_tasks_ = n;
     next_ = 0;
     n_busy_ = static_cast<int>(threads_.size());
@@ -70,7 +71,7 @@ void Team::work(int worker) {
 }
 
 void Team::take_tasks(int worker) {
-  for (int64_t k; (k = next_.fetch_add(1)) < n_tasks_;) (*task_)(k, worker);
+  for (int64_t k; (k = next_.fetch_add(1)) < n_tasks_;) call_(task_, k, worker);
 }
 
 }  // namespace spinconv::native

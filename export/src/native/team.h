@@ -5,9 +5,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 namespace spinconv::native {
@@ -23,9 +23,15 @@ class Team {
   void resize(int n);
   int size() const { return size_; }
   /// Calls task(0) to task(n - 1), each once, and returns when all are done; `worker` counts the threads from 0. Tasks do not throw.
-  void run(int64_t n, const std::function<void(int64_t task, int worker)>& task);
+  template <class Task>
+  void run(int64_t n, Task&& task) {
+    run(n, [](const void* of, int64_t k, int worker) { (*static_cast<const std::remove_reference_t<Task>*>(of))(k, worker); }, &task);
+  }
 
  private:
+  using Call = void (*)(const void* task, int64_t k, int worker);
+
+  void run(int64_t n, Call call, const void* task);
   void hire();
   void dismiss();
   void work(int worker);
@@ -40,7 +46,8 @@ class Team {
   int n_busy_ = 0;
   bool is_over_ = false;
   std::atomic<int64_t> next_{0};
-  const std::function<void(int64_t, int)>* task_ = nullptr;
+  Call call_ = nullptr;
+  const void* task_ = nullptr;
 };
 
 }  // namespace spinconv::native

@@ -1,0 +1,65 @@
+// What an evaluation of a graph needs room for. It only grows: a step like the last allocates nothing.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "buffer.h"
+#include "kernels.h"
+#include "sorted_edges.h"
+
+#include "spinconv/model.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace spinconv::native {
+
+constexpr int energy_alone = 1, with_centroid = 4;   // quantities that are differentiated: the energy, and its first moments
+
+/// What a thread needs for itself.
+template <class T>
+struct Workspace {
+  Buffer<T> scratch, responses, of_responses[with_centroid], kept;
+};
+
+/// What an evaluation is about.
+struct Task {
+  const Graph* graph = nullptr;
+  const Request* request = nullptr;
+  Result* result = nullptr;
+  int64_t n_blocks = 0;
+  int n_adjoints = 0;   // quantities that are differentiated
+
+  int64_t n_nodes() const { return graph->n_atoms + graph->n_ghosts; }
+  bool all_are_kept() const { return request->chunk == 0 || graph->n_edges <= request->chunk; }
+};
+
+template <class T>
+struct Arrays {
+  Edges<T> edges;
+  EdgeGradients<T> of_edges[with_centroid];
+  Buffer<T> vectors, sums, of_sums, energies, of_moments[with_centroid];
+  Buffer<double> gradients;
+  std::vector<double> walls;                     // eV, [n_atoms + n_ghosts]
+  std::vector<Buffer<T>> moments, polynomials;   // of every block
+  std::vector<Workspace<T>> workspaces;
+
+  void reserve(const Shape& shape, const Task& task, const SortedEdges& sorted, int n_threads);
+
+  T* messages(int64_t k) { return messages_.get() + k * messages_size_; }
+  /// What the forward pass keeps of block k; nothing where a chunk will be run again.
+  Kept<T> kept(int64_t k) { return keeps_ ? Kept<T>{kept_.get() + 4 * k * messages_size_, 0} : Kept<T>{}; }
+
+ private:
+  void reserve_edges(const Shape& shape, const SortedEdges& sorted, int64_t n_edges, int64_t stride);
+  void reserve_workspaces(const Shape& shape, const Task& task, const SortedEdges& sorted, int n_threads);
+
+  int64_t messages_size_ = 0;   // n_edges * channels
+  bool keeps_ = false;
+  Buffer<T> directions_, distances_, inverse_distances_, shown_, shown_slope_, envelope_, envelope_slope_, harmonics_, messages_, kept_;
+  Buffer<T> of_messages_[with_centroid], of_harmonics_[with_centroid], of_envelope_[with_centroid], of_shown_[with_centroid];
+};
+
+extern template struct Arrays<float>;
+extern template struct Arrays<double>;
+
+}  // namespace spinconv::native
