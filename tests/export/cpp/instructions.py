@@ -1,8 +1,8 @@
 """python instructions.py LIBRARY.a...: is what is compiled for an instruction set shut up in its own units?
 
-A processor without AVX must be able to load the library and to ask which level it has. So outside the units of a level no instruction touches
-a wide register; a unit of a level runs nothing when the library is loaded, and offers nothing but its one function: neither a weak symbol, of
-which the linker would keep one copy for all units, nor another name.
+A processor without AVX must be able to load the library and to ask which level it has. So outside the units of a level no instruction
+touches a wide register; a unit of a level runs nothing when the library is loaded, and offers nothing but its one function: neither a
+weak symbol, of which the linker would keep one copy for all units, nor another name.
 """
 
 import re
@@ -12,6 +12,7 @@ from collections import defaultdict
 
 LEVEL = re.compile(r"level_(x86_64_v\d)\.cpp\.o$")
 WIDE = re.compile(r"%[yz]mm\d")
+AT_LOAD = re.compile(r"\.(init|fini)_array|\.[cd]tors|\.init\b")
 MEMBER = re.compile(r"^(\S+\.o):\s+file format")
 
 
@@ -28,24 +29,27 @@ def by_member(command: list[str]) -> dict[str, list[str]]:
     return lines
 
 
+def offered(line: str, level: str) -> str:
+    """What a line of `nm` offers to other units, other than the function of the level; "" if nothing."""
+    kind, name = line[16:].split(None, 1)
+    is_its_function = kind == "T" and f"::level_{level}()" in name
+    is_kept_to_itself = kind in "Utrdbn"
+    return "" if is_its_function or is_kept_to_itself else f"{kind} {name}"
+
+
 def faults(library: str) -> list[str]:
     """What is wrong, a sentence each."""
     found = []
-    code, sections, symbols = (by_member([*command.split(), library]) for command in ("objdump -d --no-show-raw-insn", "objdump -h -w", "nm -C"))
+    code = by_member(["objdump", "-d", "--no-show-raw-insn", library])
+    sections, symbols = by_member(["objdump", "-h", "-w", library]), by_member(["nm", "-C", library])
     for member, lines in code.items():
-        is_wide = any(WIDE.search(line) for line in lines)
-        if is_wide != bool(LEVEL.search(member)):
-            found.append(f"{member} {'uses' if is_wide else 'does not use'} wide registers")
-    for member in sections:
         level = LEVEL.search(member)
-        if not level:
-            continue
-        found += [f"{member} runs at load: {line.split()[1]}" for line in sections[member] if re.search(r"\.(init|fini)_array|\.[cd]tors|\.init\b", line)]
-        for line in symbols[member]:
-            kind, name = line[17:].split(" ", 1) if not line.startswith(" " * 16 + " ") else line.split(None, 1)
-            is_its_function = kind == "T" and f"::level_{level[1]}()" in name
-            if kind.isupper() and kind != "U" and not is_its_function or kind in "wvu" and kind != "t":
-                found.append(f"{member} offers {kind} {name}")
+        is_wide = any(WIDE.search(line) for line in lines)
+        if is_wide != bool(level):
+            found.append(f"{member} {'uses' if is_wide else 'does not use'} wide registers")
+        if level:
+            found += [f"{member} runs at load: {line.split()[1]}" for line in sections[member] if AT_LOAD.search(line)]
+            found += [f"{member} offers {what}" for line in symbols[member] if (what := offered(line, level[1]))]
     return found
 
 
