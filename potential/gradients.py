@@ -1,5 +1,6 @@
 """Forces and virials as the gradient of the energy with respect to the edge vectors, or forces that a model says itself."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -10,6 +11,9 @@ from spinconv.potential.model import PotentialModel
 
 Model = PotentialModel | torch.jit.ScriptModule
 """A model of any kind, or its TorchScript."""
+
+Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Energies of atoms and the gradient of their sum from (numbers, edge_index, vectors): a `TrainingStep`."""
 
 
 class Evaluation(NamedTuple):
@@ -48,11 +52,21 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
     else:
         energies, gradient = model.energies_and_gradients(graph.numbers, graph.edge_index, vectors)
         atom_energies = with_offsets(model, graph, energies)
+    return with_gradient(graph, atom_energies, gradient)
+
+
+def energy_and_forces_by(step: Step, graph: Graph) -> Evaluation:
+    """The same by a step, whose weights it has itself; differentiable with respect to them where they are."""
+    return with_gradient(graph, *step(graph.numbers, graph.edge_index, graph.vectors))
+
+
+def with_gradient(graph: Graph, atom_energies: torch.Tensor, gradient: torch.Tensor) -> Evaluation:
+    """What energies of atoms and the gradient dE/dr_e [e, 3] mean for the systems of a graph."""
     j, i = graph.edge_index[0], graph.edge_index[1]
     forces = torch.zeros(len(graph.numbers), 3, dtype=gradient.dtype, device=gradient.device)
     forces = forces.index_add(0, i, gradient).index_add(0, j, -gradient)
     virials = torch.zeros(graph.n_systems, 3, 3, dtype=gradient.dtype, device=gradient.device)
-    virials = virials.index_add(0, graph.system[i], -vectors.unsqueeze(2) * gradient.unsqueeze(1))
+    virials = virials.index_add(0, graph.system[i], -graph.vectors.unsqueeze(2) * gradient.unsqueeze(1))
     return Evaluation(of_systems(atom_energies, graph), atom_energies, forces, virials)
 
 

@@ -11,10 +11,12 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    import torch
 
     from spinconv.potential.config import KindConfig
     from spinconv.potential.coverage import Coverage
@@ -23,6 +25,20 @@ if TYPE_CHECKING:
 
 def nothing(model: Any, coverage: Coverage) -> None:
     """Of what was seen in training, a model need not know."""
+
+
+class NoTrainingStepError(RuntimeError):
+    """Why a model cannot be trained by code of our own, in a sentence."""
+
+
+class TrainingStep(Protocol):
+    """Energies and their gradients for a model whose weights change from call to call; no autograd graph of torch's reaches into it."""
+
+    level: str
+    """The instruction set that it uses: x86-64-v4."""
+
+    def __call__(self, numbers: torch.Tensor, edge_index: torch.Tensor, vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Energies of atoms (eV, float64 [n_atoms]) and dE/dvectors (eV/Å, [e, 3]), differentiable once, by the weights alone."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,8 @@ class Kind:
     """Whether it says its forces itself, by `forces`; such a model is not conservative."""
     hold: Callable[[Any, Coverage], None] = nothing
     """Tells a new model what was seen in training."""
+    training_step_name: str | None = None
+    """Where a kind has one: the class, in training_step.py, that trains it on a CPU without torch's double backward."""
 
     @property
     def config_class(self) -> type[KindConfig]:
@@ -70,6 +88,12 @@ class Kind:
             raise ValueError(f"models of kind `{self.name}` have no picture of `{name}`")
         return found  # type: ignore[no-any-return]
 
+    def training_step(self, model: PotentialModel, threads: int) -> TrainingStep:
+        """The step of a model; NoTrainingStepError, with the reason, where the kind, the build, the precision or the processor has none."""
+        if self.training_step_name is None:
+            raise NoTrainingStepError(f"models of kind `{self.name}` are trained by torch")
+        return getattr(self._module("training_step"), self.training_step_name)(model, threads)  # type: ignore[no-any-return]
+
     def _module(self, name: str) -> ModuleType:
         return importlib.import_module(f"{self.package}.{name}")
 
@@ -82,6 +106,7 @@ KINDS: dict[str, Kind] = {
         "spinconv.potential.harmonic",
         has_stages=True,
         hold=lambda model, coverage: model.hold(coverage.shortest),
+        training_step_name="HarmonicTrainingStep",
     ),
     "grid": Kind(
         "grid",

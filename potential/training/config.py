@@ -289,8 +289,11 @@ class Config(Section):
     seed: int = Field(0, ge=0, description="Seed of the first weights and of the order of frames.")
     dtype: Literal["float32", "float64"] = Field("float32", description="Precision of the training.")
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = Field("auto", description="Kind of device.")
+    engine: Literal["auto", "native", "torch"] = Field(
+        "auto", description="What computes energies, forces and their derivatives: native, code of our own for a CPU, or torch."
+    )
     devices: int = Field(1, ge=1, description="Number of devices; the frames of a batch are shared out.")
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS, description="CPU threads of torch; its own choice when not given.")
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS, description="CPU threads; torch's own choice when not given.")
     output: str | None = Field(None, description="Folder of the results, made if missing; runs/NAME when not given.")
     start_from: str | None = Field(None, description="A checkpoint whose weights, elements and reference energies to begin with.")
 

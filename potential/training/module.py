@@ -9,7 +9,9 @@ import lightning
 import torch
 
 from spinconv.potential.config import KindConfig
-from spinconv.potential.gradients import energies_alone, energy_and_forces
+from spinconv.potential.gradients import Evaluation, energies_alone, energy_and_forces, energy_and_forces_by
+from spinconv.potential.graph import Graph
+from spinconv.potential.kinds import TrainingStep
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.training.average import WeightAverage
 from spinconv.potential.training.checkpoint import KEY, model_state
@@ -30,7 +32,7 @@ class Training(lightning.LightningModule):
 
     `about` is what checkpoints tell of the data and settings, `coverage` what of the training frames. Nothing is logged within an
     epoch: at a few milliseconds a step the bookkeeping would cost as much as the model. `steps` are those of an epoch; the clock knows
-    how many the training has, or its time.
+    how many the training has, or its time. `step` computes in the place of torch where there is one.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class Training(lightning.LightningModule):
         clock: Clock,
         about: dict[str, Any],
         coverage: dict[str, Any],
+        step: TrainingStep | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.coverage = model, coverage
+        self.model, self.coverage, self.step = model, coverage, step
         self.architecture, self.config, self.steps, self.clock, self.about = architecture, config, steps, clock, about
         self.average = WeightAverage(model.parameters(), config.ema_decay)
         self.plateau: torch.optim.lr_scheduler.ReduceLROnPlateau | None = None
@@ -79,13 +82,16 @@ class Training(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         w = self.config.loss
         has_derivatives = w.forces_weight > 0 or w.stress_weight > 0
-        evaluation = (
-            energy_and_forces(self.model, batch.graph, create_graph=True) if has_derivatives else energies_alone(self.model, batch.graph)
-        )
+        evaluation = self.evaluation(batch.graph, create_graph=True) if has_derivatives else energies_alone(self.model, batch.graph)
         value = loss(evaluation, batch, self.config.loss)
         self.loss_sum += value.detach()
         self.losses += 1
         return value
+
+    def evaluation(self, graph: Graph, create_graph: bool = False) -> Evaluation:
+        if self.step is not None:
+            return energy_and_forces_by(self.step, graph)
+        return energy_and_forces(self.model, graph, create_graph)
 
     def backward(self, loss: torch.Tensor, *args: Any, **kwargs: Any) -> None:
         """Of the parameters alone: what the loss would be at other positions, which forces as derivatives keep at hand, nobody asks."""
@@ -113,7 +119,7 @@ class Training(lightning.LightningModule):
 
     @torch.enable_grad()
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        evaluation = energy_and_forces(self.model, batch.graph)
+        evaluation = self.evaluation(batch.graph)
         n = batch.graph.n_systems
         self.validation_loss += torch.stack(
             [loss(evaluation, batch, self.config.loss).detach().double() * n, self.validation_loss.new_tensor(n)]

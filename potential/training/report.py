@@ -9,6 +9,7 @@ from pathlib import Path
 from ase.data import chemical_symbols
 from rich.console import Console
 
+from spinconv.potential.kinds import TrainingStep
 from spinconv.potential.model import PotentialModel, count_parameters
 from spinconv.potential.safe_write import write_file
 from spinconv.potential.training.checkpoint import keep_test_errors, load_checkpoint
@@ -33,15 +34,25 @@ def symbols(model: PotentialModel) -> list[str]:
     return [chemical_symbols[z] for z in model.config.elements]
 
 
-def say_plan(console: Console, config: Config, model: PotentialModel, numbers: Statistics, splits: Splits, steps: int, epochs: int) -> None:
+def say_plan(
+    console: Console,
+    config: Config,
+    model: PotentialModel,
+    numbers: Statistics,
+    splits: Splits,
+    steps: int,
+    epochs: int,
+    step: TrainingStep | None = None,
+) -> None:
     """What is going to happen, before it does."""
     references = ", ".join(f"{symbol} {energy:.4f}" for symbol, energy in zip(symbols(model), numbers.reference_energies, strict=True))
     length = f"{epochs} epochs of {steps} steps" if epochs > 0 else f"{duration(config.max_time or 0)} in epochs of {steps} steps"
+    engine = f"native engine ({step.level})" if step else "torch engine"
     extra = f" and {len(splits.extra)} extra" if splits.extra else ""
     for line in (
         f"{len(splits.train)} training{extra}, {len(splits.validation)} validation, {len(splits.test)} test frames",
         f"reference energies {references} eV; {scale_in_words(numbers.scale, splits.train)}; {numbers.average_neighbors:.2f} neighbours",
-        f"{count_parameters(model):,} parameters, {config.dtype}, {length}, {config.batch_size} frames a step",
+        f"{count_parameters(model):,} parameters, {config.dtype}, {engine}, {length}, {config.batch_size} frames a step",
     ):
         console.print(line, highlight=False)
 

@@ -17,7 +17,10 @@ from spinconv.potential.training.frames import fingerprint
 from spinconv.potential.training.selection import short_name
 from spinconv.potential.training.splits import Splits
 
-FREE_TO_CHANGE = {"max_epochs", "max_steps", "max_time", "early_stopping", "accelerator", "devices", "threads", "output", "start_from"}
+FREE_TO_CHANGE = {
+    *("max_epochs", "max_steps", "max_time", "early_stopping"),
+    *("accelerator", "engine", "devices", "threads", "output", "start_from"),
+}
 FILES = (
     *(("data", key) for key in ("train", "extra", "validation", "test")),
     ("reference_energies", "isolated_atoms"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -21,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from spinconv.potential.config import KindConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.kinds import kind_of, make_model
+from spinconv.potential.kinds import NoTrainingStepError, TrainingStep, kind_of, make_model
 from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.safe_write import write_file
@@ -87,9 +88,11 @@ def fit_alone(
         say_doubt(console, undetermined_references(splits.train, architecture.elements))
     model = build_model(config, architecture, numbers, coverage, source)
     say_doubt(console, judged_half_way(config))
+    step = training_step(config, model, source.name)
     clock = Clock(config.max_time, epochs * stream.steps if epochs > 0 else -1, now)
-    module = Training(model, architecture, config, stream.steps, clock, about(config, splits), coverage.to_dict(architecture.elements))
-    say_plan(console, config, model, numbers, splits, stream.steps, epochs)
+    seen_in_training = coverage.to_dict(architecture.elements)
+    module = Training(model, architecture, config, stream.steps, clock, about(config, splits), seen_in_training, step)
+    say_plan(console, config, model, numbers, splits, stream.steps, epochs, step)
     if resume:
         stream.set_epoch(check_same_training(output / "last.ckpt", module.about, console))
     open_folder(output, config)
@@ -99,6 +102,7 @@ def fit_alone(
     arguments: dict[str, Any] = {"ckpt_path": output / "last.ckpt", "weights_only": True} if resume else {}
     with quiet_lightning():
         trainer = lightning_trainer(config, epochs, [clock, history, Display(console, history), BestAndLast(output)])
+        gc.freeze()  # what is there stays: to look through it again and again takes a tenth of a step
         trainer.fit(module, training, validation, **arguments)
         seconds = clock.seconds
     best = output / "best.ckpt"
@@ -221,6 +225,26 @@ def build_model(config: Config, architecture: KindConfig, numbers: Statistics, c
         model.load_state_dict(load_checkpoint(source.folder / Path(config.start_from).expanduser()).model.state_dict())
     kind_of(architecture).hold(model, coverage)
     return model
+
+
+def training_step(config: Config, model: PotentialModel, name: str) -> TrainingStep | None:
+    """What trains the model in the place of torch; None where torch does: where a GPU is used, or nothing else is there."""
+    if config.engine == "torch":
+        return None
+    try:
+        if not on_cpu(config):
+            raise NoTrainingStepError("the native training step is for a CPU")
+        return kind_of(model.config).training_step(model, torch.get_num_threads())
+    except NoTrainingStepError as reason:
+        if config.engine == "native":
+            raise ConfigError(f"{name}: `engine: native` cannot be had: {reason}; use `engine: torch`") from reason
+        return None
+
+
+def on_cpu(config: Config) -> bool:
+    """Whether a training is one on a CPU; `auto` is where there is no GPU."""
+    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    return config.accelerator == "cpu" or (config.accelerator == "auto" and not has_gpu)
 
 
 @contextmanager

@@ -29,6 +29,21 @@ SPINCONV_INLINE const V<T>* monomials(const Polynomials<T>& p, const V<T> (&n)[3
   return from;
 }
 
+/// From the tangents of 1, x, y, z, which come first in `of_values`, to those of all levels.
+template <class T>
+SPINCONV_INLINE void tangents_of_monomials(const Polynomials<T>& p, const V<T> (&values)[most_monomials], V<T> (&of_values)[most_monomials]) {
+  const V<T>* from = values;
+  V<T>*of_from = of_values, *of_to = of_values + 4;
+  const int32_t* factors = p.factors;
+  for (int64_t level = 0; level < p.n_levels; ++level) {
+    for (int32_t k = 0; k < p.level_sizes[level]; ++k, factors += 2)
+      of_to[k] = of_from[factors[0]] * from[factors[1]] + from[factors[0]] * of_from[factors[1]];
+    from += level == 0 ? 4 : p.level_sizes[level - 1];
+    of_from = of_to;
+    of_to += p.level_sizes[level];
+  }
+}
+
 /// From derivatives with respect to the last level to those with respect to 1, x, y, z.
 template <class T>
 SPINCONV_INLINE void back_to_directions(const Polynomials<T>& p, const V<T> (&values)[most_monomials], V<T> (&of_values)[most_monomials]) {
