@@ -20,11 +20,11 @@ def test_every_stage_is_timed(tmp_path: Path) -> None:
     done = training_step("--system", "small water", "--rounds", 1, "--output", tmp_path / "step.json")
     assert done.returncode == 0, done.stdout + done.stderr
     figures = json.loads((tmp_path / "step.json").read_text())
-    for kind in ("soap", "adam"):
+    for kind in ("native", "torch"):
         stages = figures[kind]
         assert stages["step"] == pytest.approx(sum(value for name, value in stages.items() if name != "step"))
         assert min(stages.values()) > 0
-    assert figures["ratio"] == pytest.approx(figures["soap"]["step"] / figures["adam"]["step"])
+    assert figures["ratio"] == pytest.approx(figures["native"]["step"] / figures["torch"]["step"])
     assert "the optimizer is" in done.stdout
 
 
@@ -32,4 +32,4 @@ def test_an_unknown_system_is_a_sentence() -> None:
     done = training_step("--system", "steam")
     assert done.returncode == 2
     said = " ".join(done.stderr.replace("│", " ").split())  # typer's box
-    assert "`--system` must be one of ethanol, water, small water, got 'steam'" in said
+    assert "`--system` must be one of ethanol, water, small water, silicon, got 'steam'" in said
