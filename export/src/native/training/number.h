@@ -46,12 +46,20 @@ SPINCONV_INLINE Number<Y, parts> operator*(const Number<X, parts>& a, const Numb
   return c;
 }
 
+/// By a plain number, or a vector of them.
 template <class X, class Y, int parts>
 SPINCONV_INLINE Number<Y, parts> scaled(X a, Number<Y, parts> b) {
   b.value *= a;
   if constexpr (parts == 2) b.tangent *= a;
   return b;
 }
+
+template <class Y>
+SPINCONV_INLINE Number<Y, 2> operator*(float a, const Number<Y, 2>& b) { return scaled(a, b); }
+template <class Y>
+SPINCONV_INLINE Number<Y, 2> operator*(double a, const Number<Y, 2>& b) { return scaled(a, b); }
+template <class Y>
+SPINCONV_INLINE Number<Y, 2> operator*(Y a, const Number<Y, 2>& b) { return scaled(a, b); }
 
 /// What a weight learns from its input and from what is passed back to its output.
 template <class X, class Y>
@@ -70,6 +78,25 @@ SPINCONV_INLINE void store_number(T* to, int64_t row, const N<T, parts>& n) {
   store(to, n.value);
   if constexpr (parts == 2) store(to + row, n.tangent);
 }
+
+/// An array (simd.h, ArrayOf) of such numbers, whose tangents stand `tangents` numbers after the values; for a vector of channels.
+template <class Element>
+struct ArrayOfNumbers {
+  using T = std::remove_const_t<Element>;
+  using Number = N<T, 2>;
+  using Weight = V<T>;
+  static constexpr int n_parts = 2;
+  static constexpr int width = lanes<T>;
+
+  Element* numbers;
+  int64_t tangents;
+
+  SPINCONV_INLINE Element* part(int which) const { return numbers + which * tangents; }
+  SPINCONV_INLINE Number get(int64_t at) const { return load_number<T, 2>(numbers + at, tangents); }
+  SPINCONV_INLINE static Weight weight(const T* from) { return load(from); }
+  SPINCONV_INLINE void put(int64_t at, const Number& x) const { store_number<T, 2>(numbers + at, tangents, x); }
+  SPINCONV_INLINE void add(int64_t at, const Number& x) const { put(at, get(at) + x); }
+};
 
 template <class T>
 SPINCONV_INLINE void add_to(T* to, V<T> x) { store(to, load(to) + x); }

@@ -59,7 +59,7 @@ void moments_of_numbers(const Shape& shape, const Edges<T>& edges, const EdgeTan
           sums, n, [&](int r, int64_t k) { return harmonic_of<T, 2>(shape, edges, tangents, into[k], lm + r); },
           [&](int64_t k, int v) { return envelope_of(edges, tangents, into[k]) * load_number<T, 2>(messages + 2 * into[k] * channels + c + v * lanes<T>, channels); });
       for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(moments + 2 * (lm + r) * channels + c + v * lanes<T>, channels, scaled(factor, sums[r][v]));
+        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(moments + (lm + r) * channels + c + v * lanes<T>, shape.n_low * channels, scaled(factor, sums[r][v]));
     });
 }
 
@@ -74,7 +74,7 @@ void moments_of_numbers_back(const Shape& shape, const Edges<T>& edges, const Ed
       N<T, 2> sums[rows][side_by_side];
       add_products<T, 2, rows>(
           sums, shape.n_low, [&](int r, int64_t lm) { return harmonic_of<T, 2>(shape, edges, tangents, into[first + r], lm); },
-          [&](int64_t lm, int v) { return load_number<T, 2>(of_moments + 2 * lm * channels + c + v * lanes<T>, channels); });
+          [&](int64_t lm, int v) { return load_number<T, 2>(of_moments + lm * channels + c + v * lanes<T>, shape.n_low * channels); });
       for (int r = 0; r < rows; ++r)
         for (int v = 0; v < side_by_side; ++v) {
           T* to = of_messages + 2 * int64_t(into[first + r]) * channels + c + v * lanes<T>;
@@ -116,7 +116,7 @@ void spin_of_numbers(const Shape& shape, const T* bias, const Edges<T>& edges, c
         for (int v = 0; v < side_by_side; ++v) sums[r][v].value = load(bias + c + v * lanes<T>);
       add_products<T, parts, rows>(
           sums, shape.n_high, [&](int r, int64_t lm) { return harmonic_of<T, parts>(shape, edges, tangents, first + begin + r, lm); },
-          [&](int64_t lm, int v) { return load_number<T, parts>(polynomial + parts * lm * channels + c + v * lanes<T>, channels); });
+          [&](int64_t lm, int v) { return load_number<T, parts>(polynomial + lm * channels + c + v * lanes<T>, shape.n_high * channels); });
       for (int r = 0; r < rows; ++r)
         for (int v = 0; v < side_by_side; ++v) store_number<T, parts>(responses + parts * (begin + r) * channels + c + v * lanes<T>, channels, sums[r][v]);
     }
@@ -135,7 +135,7 @@ void spin_of_numbers_back(const Shape& shape, const Edges<T>& edges, const EdgeT
           sums, n, [&](int r, int64_t k) { return harmonic_of<T, 2>(shape, edges, tangents, first + k, lm + r); },
           [&](int64_t k, int v) { return load_number<T, 2>(of_responses + 2 * k * channels + c + v * lanes<T>, channels); });
       for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(of_polynomial + 2 * (lm + r) * channels + c + v * lanes<T>, channels, sums[r][v]);
+        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(of_polynomial + (lm + r) * channels + c + v * lanes<T>, shape.n_high * channels, sums[r][v]);
     });
   for (int64_t k = 0; k < n; ++k)
     for (int64_t c = 0; c < channels; c += lanes<T>) add_to(of_bias + c, load(of_responses + (2 * k + 1) * channels + c));

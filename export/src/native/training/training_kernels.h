@@ -1,5 +1,6 @@
 // What one instruction set offers to a training step, beside the kernels of an evaluation: stages whose weights are given anew at every step,
-// of numbers with one derivative (number.h), and what the weights learn. Rows are [things][parts][channels], all padded as in kernels.h.
+// of numbers with one derivative (number.h), and what the weights learn. Rows are [things][parts][channels], and what belongs to an atom
+// [parts][components][channels]; all padded as in kernels.h.
 // SPDX-License-Identifier: MIT
 #pragma once
 

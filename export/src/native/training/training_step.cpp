@@ -180,7 +180,7 @@ class TrainingStepOf : public TrainingStep<T> {
   void reserve_for_threads() {
     int64_t largest = n_atoms() + n_elements_;
     for (const auto& chunk : sorted_.chunks) largest = std::max(largest, chunk.n_edges);
-    const int64_t of_coupling = (5 * shape_.group + 8 * shape_.n_rows) * channels() + 2 * shape_.n_products * row_multiple;
+    const int64_t of_coupling = 2 * (shape_.n_spread + 4 * shape_.n_rows + shape_.n_products) * row_multiple;
     for (auto& trainee : trainees_) {
       trainee.scratch.fit(std::max({of_coupling, channels() * shape_.high, (largest + 12) * parts * std::max(channels(), radial_)}));
       trainee.of_polynomial.fit(parts * shape_.n_high * channels());
