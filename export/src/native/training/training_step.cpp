@@ -5,6 +5,8 @@
 #include "../sorted_edges.h"
 #include "../team.h"
 #include "layers.h"
+#include "levels.h"
+#include "memory.h"
 #include "radial.h"
 
 #include "spinconv/model.h"
@@ -33,20 +35,6 @@ struct BlockStages {
   int64_t kernels, bias_index;
 };
 
-/// What a thread needs for itself: memory, and what the weights have learned of the edges that it had.
-template <class T>
-struct Trainee {
-  Buffer<T> scratch, of_polynomial, passed[3];
-  std::vector<Buffer<T>> learned;
-  Buffer<Jet> waves;
-};
-
-/// Rows of all edges, or of all atoms, of the forward pass.
-template <class T>
-struct BlockRows {
-  Buffer<T> moments, polynomials, responses, of_neighborhood, sum, of_distance, to_message, messages;   // all but moments and messages before silu
-};
-
 template <class T>
 class TrainingStepOf : public TrainingStep<T> {
  public:
@@ -55,7 +43,8 @@ class TrainingStepOf : public TrainingStep<T> {
       : level_(level.level), training_(training), kernels_(kernels), threads_(threads), parameters_(container), shape_(parameters_.shape), wall_(container),
         layers_(container, shape_, names), references_(container.metadata.reference_energies), scale_(container.metadata.scale),
         average_neighbors_(container.metadata.average_neighbors), cutoff_(container.metadata.info.cutoff), n_blocks_(container.metadata.info.n_blocks),
-        n_elements_(static_cast<int64_t>(references_.size())), n_radial_(layers_.n_radial), radial_(padded(n_radial_)), rows_(n_blocks_) {
+        n_elements_(static_cast<int64_t>(references_.size())), n_radial_(layers_.n_radial), radial_(padded(n_radial_)) {
+    memory_.blocks.resize(n_blocks_);
     const auto& elements = container.metadata.info.elements;
     element_of_.assign(*std::max_element(elements.begin(), elements.end()) + 1, -1);
     for (size_t n = 0; n < elements.size(); ++n) element_of_[elements[n]] = static_cast<int32_t>(n);
@@ -69,24 +58,24 @@ class TrainingStepOf : public TrainingStep<T> {
     forward<1>(nullptr);
     for (int64_t i = 0; i < graph.n_atoms; ++i) {
       const auto element = sorted_.element[i];
-      const T *of_atom = energies_.get() + i * row_multiple, *alone = energies_.get() + (graph.n_atoms + element) * row_multiple;
+      const T *of_atom = memory_.energies.get() + i * row_multiple, *alone = memory_.energies.get() + (graph.n_atoms + element) * row_multiple;
       energies[i] = references_[element] + scale_ * double(*of_atom - *alone);
     }
-    for (int64_t n = 0; n < graph.n_atoms * row_multiple; ++n) of_energies_.get()[n] = n % row_multiple == 0 ? static_cast<T>(scale_) : T(0);
+    for (int64_t n = 0; n < graph.n_atoms * row_multiple; ++n) memory_.of_energies.get()[n] = n % row_multiple == 0 ? static_cast<T>(scale_) : T(0);
     backward<1>();
-    over_edges([&](int64_t first, int64_t n) { kernels_.geometry_back(shape_, parameters_.polynomials, edges_, of_edges_, first, n, gradients_.get()); });
+    over_edges([&](int64_t first, int64_t n) { kernels_.geometry_back(shape_, parameters_.polynomials, memory_.edges, memory_.of_edges, first, n, memory_.gradients.get()); });
     for (int64_t e = 0; e < graph.n_edges; ++e) {
       double slope;
-      energies[sorted_.target[e]] += wall_(sorted_.pair[e], edges_.distances[e], slope);
-      for (int c = 0; c < 3; ++c) gradients[3 * sorted_.order[e] + c] = static_cast<T>(gradients_.get()[3 * e + c] + slope * edges_.directions[c * edges_.stride + e]);
+      energies[sorted_.target[e]] += wall_(sorted_.pair[e], memory_.edges.distances[e], slope);
+      for (int c = 0; c < 3; ++c) gradients[3 * sorted_.order[e] + c] = static_cast<T>(memory_.gradients.get()[3 * e + c] + slope * memory_.edges.directions[c * memory_.edges.stride + e]);
     }
   }
 
   void differentiate(WeightArrays<T> weights, const TrainingGraph<T>& graph, const double* of_energies, const T* of_gradients, T* const* of_weights) override {
     begin(weights, graph);
-    for (auto& trainee : trainees_) layers_.clear(trainee.learned);
+    for (auto& trainee : memory_.trainees) layers_.clear(trainee.learned);
     forward<2>(of_gradients);
-    T* seeds = of_energies_.zeros((graph.n_atoms + n_elements_) * 2 * row_multiple);
+    T* seeds = memory_.of_energies.zeros((graph.n_atoms + n_elements_) * 2 * row_multiple);
     for (int64_t i = 0; i < graph.n_atoms; ++i) {
       const auto of_energy = static_cast<T>(scale_ * of_energies[i]);
       seeds[2 * i * row_multiple] = static_cast<T>(scale_);
@@ -94,7 +83,7 @@ class TrainingStepOf : public TrainingStep<T> {
       seeds[(2 * (graph.n_atoms + sorted_.element[i]) + 1) * row_multiple] -= of_energy;
     }
     backward<2>();
-    for (const auto& trainee : trainees_) layers_.unpack(trainee.learned, of_weights);
+    for (const auto& trainee : memory_.trainees) layers_.unpack(trainee.learned, of_weights);
   }
 
  private:
@@ -141,52 +130,7 @@ class TrainingStepOf : public TrainingStep<T> {
     elements_ = sorted_.element;
     for (int64_t element = 0; element < n_elements_; ++element) elements_.push_back(static_cast<int32_t>(element));   // the atoms alone, after the others
     team_.resize(static_cast<int>(std::clamp<int64_t>(graph.n_edges / edges_for_a_thread, 1, threads_)));
-    trainees_.resize(team_.size());
-  }
-
-  template <int parts>
-  void reserve() {
-    const int64_t edges = n_edges() * parts * channels(), atoms = n_atoms() * parts * channels(), all = (n_atoms() + n_elements_) * parts;
-    const int64_t stride = (n_edges() + row_multiple) / row_multiple * row_multiple;
-    edges_.vectors = vectors_.zeros(3 * stride);
-    edges_.directions = directions_.fit(3 * stride);
-    edges_.stride = stride;
-    edges_.distances = distances_.fit(stride);
-    edges_.inverse_distances = inverse_distances_.fit(stride);
-    edges_.shown = shown_.fit(stride);
-    edges_.shown_slope = shown_slope_.fit(stride);
-    edges_.envelope = envelope_.fit(stride);
-    edges_.envelope_slope = envelope_slope_.fit(stride);
-    edges_.harmonics = harmonics_.fit(n_edges() * shape_.high);
-    edges_.pair = sorted_.pair.data();
-    tangents_ = {moves_.zeros(3 * stride), of_shown_.zeros(stride), of_envelope_.zeros(stride), of_harmonics_.zeros(n_edges() * shape_.high)};
-    of_edges_ = {passed_.fit(edges), of_harmonics_.get(), of_envelope_.get(), of_shown_.get()};   // that of numbers without a derivative
-    waves_.fit(n_edges() * parts * radial_);
-    for (auto* rows : {&features_, &initial_distance_rows_, &initial_rows_, &initial_message_rows_, &messages_}) rows->fit(edges);
-    of_features_.zeros(edges);
-    for (auto& rows : rows_) {
-      for (auto* of_edges : {&rows.responses, &rows.of_neighborhood, &rows.sum, &rows.of_distance, &rows.to_message, &rows.messages}) of_edges->fit(edges);
-      rows.moments.fit(atoms * shape_.n_low);
-      rows.polynomials.fit(atoms * shape_.n_high);
-    }
-    of_moments_.fit(atoms * shape_.n_low);
-    sums_.zeros(all * channels()), of_sums_.fit(all * channels()), head_rows_.fit(all * channels()), of_head_.fit(all * channels());
-    energies_.fit(all * row_multiple), of_energies_.fit(all * row_multiple);
-    gradients_.fit(3 * n_edges());
-    reserve_for_threads<parts>();
-  }
-
-  template <int parts>
-  void reserve_for_threads() {
-    int64_t largest = n_atoms() + n_elements_;
-    for (const auto& chunk : sorted_.chunks) largest = std::max(largest, chunk.n_edges);
-    const int64_t of_coupling = 2 * (shape_.n_spread + 4 * shape_.n_rows + shape_.n_products) * row_multiple;
-    for (auto& trainee : trainees_) {
-      trainee.scratch.fit(std::max({of_coupling, channels() * shape_.high, (largest + 12) * parts * std::max(channels(), radial_)}));
-      trainee.of_polynomial.fit(parts * shape_.n_high * channels());
-      for (auto& passed : trainee.passed) passed.fit(largest * parts * std::max(channels(), radial_));
-      trainee.waves.fit(n_radial_);
-    }
+    memory_.trainees.resize(team_.size());
   }
 
   // ---- tasks: who does one depends on its number alone, so that what the weights learn is added up in the same order at every run
@@ -194,7 +138,7 @@ class TrainingStepOf : public TrainingStep<T> {
   template <class Task>
   void share_out(int64_t n, Task&& task) {
     team_.run(team_.size(), [&](int64_t share, int) {
-      for (int64_t k = share; k < n; k += team_.size()) task(k, trainees_[share]);
+      for (int64_t k = share; k < n; k += team_.size()) task(k, memory_.trainees[share]);
     });
   }
 
@@ -243,27 +187,27 @@ class TrainingStepOf : public TrainingStep<T> {
 
   template <int parts>
   void forward(const T* moves) {
-    reserve<parts>();
+    memory_.reserve(shape_, sorted_, {n_atoms(), n_edges(), n_elements_, n_radial_, parts});
     geometry<parts>(moves);
     over_chunks([&](const Chunk& chunk, Trainee<T>& trainee) { first_messages<parts>(chunk, trainee); });
     for (int64_t k = 0; k < n_blocks_; ++k) {
-      const T* messages = k == 0 ? messages_.get() : rows_[k - 1].messages.get();
+      const T* messages = k == 0 ? memory_.messages.get() : memory_.blocks[k - 1].messages.get();
       over_atoms([&](int64_t i, const int32_t* into, int64_t n, Trainee<T>&) {
-        T* moments = rows_[k].moments.get() + i * parts * shape_.n_low * channels();
-        if constexpr (parts == 1) kernels_.moments(shape_, edges_, into, n, factor_of_moments(), messages, moments);
-        else training_.moments(shape_, edges_, tangents_, into, n, factor_of_moments(), messages, moments);
+        T* moments = memory_.blocks[k].moments.get() + i * parts * shape_.n_low * channels();
+        if constexpr (parts == 1) kernels_.moments(shape_, memory_.edges, into, n, factor_of_moments(), messages, moments);
+        else training_.moments(shape_, memory_.edges, memory_.tangents, into, n, factor_of_moments(), messages, moments);
       });
       over_chunks([&](const Chunk& chunk, Trainee<T>& trainee) { block<parts>(k, chunk, trainee); });
     }
-    const T* messages = rows_[n_blocks_ - 1].messages.get();
+    const T* messages = memory_.blocks[n_blocks_ - 1].messages.get();
     over_atoms([&](int64_t i, const int32_t* into, int64_t n, Trainee<T>&) {
-      T* sums = sums_.get() + i * parts * channels();
-      if constexpr (parts == 1) kernels_.sums(shape_, edges_, into, n, factor_of_sums(), messages, sums);
-      else training_.sums(shape_, edges_, tangents_, into, n, factor_of_sums(), messages, sums);
+      T* sums = memory_.sums.get() + i * parts * channels();
+      if constexpr (parts == 1) kernels_.sums(shape_, memory_.edges, into, n, factor_of_sums(), messages, sums);
+      else training_.sums(shape_, memory_.edges, memory_.tangents, into, n, factor_of_sums(), messages, sums);
     });
-    T* scratch = trainees_[0].scratch.get();
-    training_.layer[parts - 1](head_[0].layer, n_atoms() + n_elements_, sums_.get(), elements_.data(), scratch, head_rows_.get(), false);
-    training_.layer[parts - 1](head_[1].layer, n_atoms() + n_elements_, head_rows_.get(), elements_.data(), scratch, energies_.get(), false);
+    T* scratch = memory_.trainees[0].scratch.get();
+    training_.layer[parts - 1](head_[0].layer, n_atoms() + n_elements_, memory_.sums.get(), elements_.data(), scratch, memory_.head.get(), false);
+    training_.layer[parts - 1](head_[1].layer, n_atoms() + n_elements_, memory_.head.get(), elements_.data(), scratch, memory_.energies.get(), false);
   }
 
   template <int parts>
@@ -271,11 +215,11 @@ class TrainingStepOf : public TrainingStep<T> {
     over_edges([&](int64_t first, int64_t n) {
       for (int64_t e = first; e < first + n; ++e)
         for (int c = 0; c < 3; ++c) {
-          vectors_.get()[c * edges_.stride + e] = graph_->vectors[3 * sorted_.order[e] + c];
-          if constexpr (parts == 2) moves_.get()[c * edges_.stride + e] = moves[3 * sorted_.order[e] + c];
+          memory_.vectors.get()[c * memory_.edges.stride + e] = graph_->vectors[3 * sorted_.order[e] + c];
+          if constexpr (parts == 2) memory_.moves.get()[c * memory_.edges.stride + e] = moves[3 * sorted_.order[e] + c];
         }
-      kernels_.geometry(shape_, parameters_.polynomials, parameters_.pairs, edges_, first, n);
-      if constexpr (parts == 2) training_.geometry(shape_, parameters_.polynomials, edges_, tangents_, first, n);
+      kernels_.geometry(shape_, parameters_.polynomials, parameters_.pairs, memory_.edges, first, n);
+      if constexpr (parts == 2) training_.geometry(shape_, parameters_.polynomials, memory_.edges, memory_.tangents, first, n);
     });
   }
 
@@ -283,39 +227,39 @@ class TrainingStepOf : public TrainingStep<T> {
   void first_messages(const Chunk& chunk, Trainee<T>& trainee) {
     for (int64_t e = chunk.first_edge; e < chunk.first_edge + chunk.n_edges; ++e) {
       const T scale = layers_[layers_.scale][sorted_.pair[e]];
-      T* row = waves_.get() + e * parts * radial_;
-      bessel(scale * edges_.shown[e] + layers_[layers_.offset][sorted_.pair[e]], n_radial_, cutoff_, trainee.waves.get());
+      T* row = memory_.waves.get() + e * parts * radial_;
+      bessel(scale * memory_.edges.shown[e] + layers_[layers_.offset][sorted_.pair[e]], n_radial_, cutoff_, trainee.waves.get());
       for (int64_t n = 0; n < n_radial_; ++n) {
         row[n] = static_cast<T>(trainee.waves.get()[n].value);
-        if constexpr (parts == 2) row[radial_ + n] = static_cast<T>(trainee.waves.get()[n].slope) * scale * tangents_.shown[e];
+        if constexpr (parts == 2) row[radial_ + n] = static_cast<T>(trainee.waves.get()[n].slope) * scale * memory_.tangents.shown[e];
       }
     }
-    run<parts>(distance_, chunk, waves_, features_, false, trainee);
-    run<parts>(initial_distance_[0], chunk, features_, initial_distance_rows_, false, trainee);
-    run<parts>(initial_distance_[1], chunk, initial_distance_rows_, initial_rows_, false, trainee);
-    run<parts>(initial_message_[0], chunk, initial_rows_, initial_message_rows_, false, trainee);
-    run<parts>(initial_message_[1], chunk, initial_message_rows_, messages_, false, trainee);
+    run<parts>(distance_, chunk, memory_.waves, memory_.features, false, trainee);
+    run<parts>(initial_distance_[0], chunk, memory_.features, memory_.initial_distance, false, trainee);
+    run<parts>(initial_distance_[1], chunk, memory_.initial_distance, memory_.initial, false, trainee);
+    run<parts>(initial_message_[0], chunk, memory_.initial, memory_.initial_message, false, trainee);
+    run<parts>(initial_message_[1], chunk, memory_.initial_message, memory_.messages, false, trainee);
   }
 
   template <int parts>
   void block(int64_t k, const Chunk& chunk, Trainee<T>& trainee) {
-    auto& rows = rows_[k];
+    auto& rows = memory_.blocks[k];
     const auto& stages = blocks_[k];
     over_senders(chunk, [&](int64_t j, int64_t first, int64_t n) {
       const T* moments = rows.moments.get() + j * parts * shape_.n_low * channels();
       T *polynomial = rows.polynomials.get() + j * parts * shape_.n_high * channels(), *responses = rows.responses.get() + first * parts * channels();
       if constexpr (parts == 1) kernels_.coupling(shape_, parameters_.couplings, stages.block, moments, trainee.scratch.get(), polynomial);
       else training_.coupling(shape_, parameters_.couplings, stages.block, moments, trainee.scratch.get(), polynomial);
-      training_.spin[parts - 1](shape_, stages.bias, edges_, tangents_, first, n, polynomial, responses);
+      training_.spin[parts - 1](shape_, stages.bias, memory_.edges, memory_.tangents, first, n, polynomial, responses);
     });
     run<parts>(stages.of_neighborhood[0], chunk, rows.responses, rows.of_neighborhood, false, trainee);
     run<parts>(stages.of_neighborhood[1], chunk, rows.of_neighborhood, rows.sum, false, trainee);
-    run<parts>(stages.of_distance[0], chunk, features_, rows.of_distance, false, trainee);
+    run<parts>(stages.of_distance[0], chunk, memory_.features, rows.of_distance, false, trainee);
     run<parts>(stages.of_distance[1], chunk, rows.of_distance, rows.sum, true, trainee);
     run<parts>(stages.to_message[0], chunk, rows.sum, rows.to_message, false, trainee);
     if (k > 0) {
       const int64_t first = chunk.first_edge * parts * channels();
-      std::copy_n(rows_[k - 1].messages.get() + first, chunk.n_edges * parts * channels(), rows.messages.get() + first);
+      std::copy_n(memory_.blocks[k - 1].messages.get() + first, chunk.n_edges * parts * channels(), rows.messages.get() + first);
     }
     run<parts>(stages.to_message[1], chunk, rows.to_message, rows.messages, k > 0, trainee);
   }
@@ -327,11 +271,11 @@ class TrainingStepOf : public TrainingStep<T> {
     head_back<parts>();
     for (int64_t k = n_blocks_ - 1; k >= 0; --k) {
       over_chunks([&](const Chunk& chunk, Trainee<T>& trainee) { block_back<parts>(k, chunk, trainee); });
-      const T* messages = k == 0 ? messages_.get() : rows_[k - 1].messages.get();
+      const T* messages = k == 0 ? memory_.messages.get() : memory_.blocks[k - 1].messages.get();
       over_atoms([&](int64_t i, const int32_t* into, int64_t n, Trainee<T>& trainee) {
-        const T* of_moments = of_moments_.get() + i * parts * shape_.n_low * channels();
-        if constexpr (parts == 1) kernels_.moments_back(shape_, edges_, into, n, factor_of_moments(), messages, of_moments, trainee.scratch.get(), of_edges_);
-        else training_.moments_back(shape_, edges_, tangents_, into, n, factor_of_moments(), of_moments, passed_.get());
+        const T* of_moments = memory_.of_moments.get() + i * parts * shape_.n_low * channels();
+        if constexpr (parts == 1) kernels_.moments_back(shape_, memory_.edges, into, n, factor_of_moments(), messages, of_moments, trainee.scratch.get(), memory_.of_edges);
+        else training_.moments_back(shape_, memory_.edges, memory_.tangents, into, n, factor_of_moments(), of_moments, memory_.of_edges.messages);
       });
     }
     over_chunks([&](const Chunk& chunk, Trainee<T>& trainee) { first_messages_back<parts>(chunk, trainee); });
@@ -340,61 +284,61 @@ class TrainingStepOf : public TrainingStep<T> {
   template <int parts>
   void head_back() {
     const int64_t n = n_atoms() + (parts == 2 ? n_elements_ : 0);
-    auto& trainee = trainees_[0];
+    auto& trainee = memory_.trainees[0];
     LayerGradients<T> gradients[2];
     if constexpr (parts == 2)
       for (int l = 0; l < 2; ++l) gradients[l] = Layers<T>::gradients(head_[l].which, trainee.learned);
-    training_.layer_back[parts - 1](head_[1].layer, n, head_rows_.get(), elements_.data(), of_energies_.get(), trainee.scratch.get(), of_head_.get(), false, gradients[1]);
-    training_.layer_back[parts - 1](head_[0].layer, n, sums_.get(), elements_.data(), of_head_.get(), trainee.scratch.get(), of_sums_.get(), false, gradients[0]);
-    const T* messages = rows_[n_blocks_ - 1].messages.get();
+    training_.layer_back[parts - 1](head_[1].layer, n, memory_.head.get(), elements_.data(), memory_.of_energies.get(), trainee.scratch.get(), memory_.of_head.get(), false, gradients[1]);
+    training_.layer_back[parts - 1](head_[0].layer, n, memory_.sums.get(), elements_.data(), memory_.of_head.get(), trainee.scratch.get(), memory_.of_sums.get(), false, gradients[0]);
+    const T* messages = memory_.blocks[n_blocks_ - 1].messages.get();
     over_atoms([&](int64_t i, const int32_t* into, int64_t n_into, Trainee<T>&) {
-      const T* of_sums = of_sums_.get() + i * parts * channels();
-      if constexpr (parts == 1) kernels_.sums_back(shape_, edges_, into, n_into, factor_of_sums(), messages, of_sums, of_edges_);
-      else training_.sums_back(shape_, edges_, tangents_, into, n_into, factor_of_sums(), of_sums, passed_.get());
+      const T* of_sums = memory_.of_sums.get() + i * parts * channels();
+      if constexpr (parts == 1) kernels_.sums_back(shape_, memory_.edges, into, n_into, factor_of_sums(), messages, of_sums, memory_.of_edges);
+      else training_.sums_back(shape_, memory_.edges, memory_.tangents, into, n_into, factor_of_sums(), of_sums, memory_.of_edges.messages);
     });
   }
 
   /// From what is passed back to the messages after block k to the moments of a chunk's senders, and to the features of the distance.
   template <int parts>
   void block_back(int64_t k, const Chunk& chunk, Trainee<T>& trainee) {
-    auto& rows = rows_[k];
+    auto& rows = memory_.blocks[k];
     const auto& stages = blocks_[k];
     const int64_t first_row = chunk.first_edge * parts * channels();
-    T *of_messages = passed_.get() + first_row, *a = trainee.passed[0].get(), *of_sum = trainee.passed[1].get(), *of_responses = trainee.passed[2].get();
+    T *of_messages = memory_.of_edges.messages + first_row, *a = trainee.passed[0].get(), *of_sum = trainee.passed[1].get(), *of_responses = trainee.passed[2].get();
     run_back<parts>(stages.to_message[1], chunk, rows.to_message, of_messages, a, false, trainee);
     run_back<parts>(stages.to_message[0], chunk, rows.sum, a, of_sum, false, trainee);
     if (k == 0) std::fill_n(of_messages, chunk.n_edges * parts * channels(), T(0));   // the first block passes no messages on
     run_back<parts>(stages.of_distance[1], chunk, rows.of_distance, of_sum, a, false, trainee);
-    run_back<parts>(stages.of_distance[0], chunk, features_, a, of_features_.get() + first_row, true, trainee);
+    run_back<parts>(stages.of_distance[0], chunk, memory_.features, a, memory_.of_features.get() + first_row, true, trainee);
     run_back<parts>(stages.of_neighborhood[1], chunk, rows.of_neighborhood, of_sum, a, false, trainee);
     run_back<parts>(stages.of_neighborhood[0], chunk, rows.responses, a, of_responses, false, trainee);
     over_senders(chunk, [&](int64_t j, int64_t first, int64_t n) {
       const int64_t at = j * parts * channels();
       const T *moments = rows.moments.get() + at * shape_.n_low, *polynomial = rows.polynomials.get() + at * shape_.n_high;
       const T* of = of_responses + (first - chunk.first_edge) * parts * channels();
-      T *of_moments = of_moments_.get() + at * shape_.n_low, *of_polynomial = trainee.of_polynomial.get(), *scratch = trainee.scratch.get();
+      T *of_moments = memory_.of_moments.get() + at * shape_.n_low, *of_polynomial = trainee.of_polynomial.get(), *scratch = trainee.scratch.get();
       if constexpr (parts == 1) {
-        kernels_.spin_back(shape_, first, n, polynomial, of, scratch, of_edges_);
-        kernels_.spin_back_polynomial(shape_, edges_, first, n, of, of_polynomial);
+        kernels_.spin_back(shape_, first, n, polynomial, of, scratch, memory_.of_edges);
+        kernels_.spin_back_polynomial(shape_, memory_.edges, first, n, of, of_polynomial);
         kernels_.coupling_back(shape_, parameters_.couplings, stages.block, moments, of_polynomial, scratch, of_moments);
       } else {
-        training_.spin_back(shape_, edges_, tangents_, first, n, of, of_polynomial, trainee.learned[stages.bias_index].get());
+        training_.spin_back(shape_, memory_.edges, memory_.tangents, first, n, of, of_polynomial, trainee.learned[stages.bias_index].get());
         training_.coupling_back(shape_, parameters_.couplings, stages.block, moments, of_polynomial, scratch, of_moments, trainee.learned[stages.kernels].get());
       }
     });
     for (int64_t j = chunk.first_sender; j < chunk.first_sender + chunk.n_senders; ++j)
-      if (sorted_.first_sent[j] == sorted_.first_sent[j + 1]) std::fill_n(of_moments_.get() + j * parts * shape_.n_low * channels(), parts * shape_.n_low * channels(), T(0));
+      if (sorted_.first_sent[j] == sorted_.first_sent[j + 1]) std::fill_n(memory_.of_moments.get() + j * parts * shape_.n_low * channels(), parts * shape_.n_low * channels(), T(0));
   }
 
   template <int parts>
   void first_messages_back(const Chunk& chunk, Trainee<T>& trainee) {
     const int64_t first_row = chunk.first_edge * parts * channels();
     T *a = trainee.passed[0].get(), *b = trainee.passed[1].get(), *of_waves = trainee.passed[2].get();
-    run_back<parts>(initial_message_[1], chunk, initial_message_rows_, passed_.get() + first_row, a, false, trainee);
-    run_back<parts>(initial_message_[0], chunk, initial_rows_, a, b, false, trainee);
-    run_back<parts>(initial_distance_[1], chunk, initial_distance_rows_, b, a, false, trainee);
-    run_back<parts>(initial_distance_[0], chunk, features_, a, of_features_.get() + first_row, true, trainee);
-    run_back<parts>(distance_, chunk, waves_, of_features_.get() + first_row, of_waves, false, trainee);
+    run_back<parts>(initial_message_[1], chunk, memory_.initial_message, memory_.of_edges.messages + first_row, a, false, trainee);
+    run_back<parts>(initial_message_[0], chunk, memory_.initial, a, b, false, trainee);
+    run_back<parts>(initial_distance_[1], chunk, memory_.initial_distance, b, a, false, trainee);
+    run_back<parts>(initial_distance_[0], chunk, memory_.features, a, memory_.of_features.get() + first_row, true, trainee);
+    run_back<parts>(distance_, chunk, memory_.waves, memory_.of_features.get() + first_row, of_waves, false, trainee);
     for (int64_t e = chunk.first_edge; e < chunk.first_edge + chunk.n_edges; ++e) distance_back<parts>(e, of_waves + (e - chunk.first_edge) * parts * radial_, trainee);
   }
 
@@ -403,17 +347,17 @@ class TrainingStepOf : public TrainingStep<T> {
   void distance_back(int64_t e, const T* of_waves, Trainee<T>& trainee) {
     const int64_t pair = sorted_.pair[e];
     const T scale = layers_[layers_.scale][pair];
-    bessel(scale * edges_.shown[e] + layers_[layers_.offset][pair], n_radial_, cutoff_, trainee.waves.get());
+    bessel(scale * memory_.edges.shown[e] + layers_[layers_.offset][pair], n_radial_, cutoff_, trainee.waves.get());
     double of_x = 0.0, of_x_tangent = 0.0;
     for (int64_t n = 0; n < n_radial_; ++n) {
       const Jet& wave = trainee.waves.get()[n];
       of_x += of_waves[n] * wave.slope;
-      if constexpr (parts == 2) of_x_tangent += of_waves[radial_ + n] * wave.slope + of_waves[n] * wave.curvature * scale * tangents_.shown[e];
+      if constexpr (parts == 2) of_x_tangent += of_waves[radial_ + n] * wave.slope + of_waves[n] * wave.curvature * scale * memory_.tangents.shown[e];
     }
     if constexpr (parts == 1) {
-      of_edges_.shown[e] += static_cast<T>(of_x * scale);
+      memory_.of_edges.shown[e] += static_cast<T>(of_x * scale);
     } else {
-      trainee.learned[layers_.scale].get()[pair] += static_cast<T>(edges_.shown[e] * of_x_tangent + tangents_.shown[e] * of_x);
+      trainee.learned[layers_.scale].get()[pair] += static_cast<T>(memory_.edges.shown[e] * of_x_tangent + memory_.tangents.shown[e] * of_x);
       trainee.learned[layers_.offset].get()[pair] += static_cast<T>(of_x_tangent);
     }
   }
@@ -437,33 +381,8 @@ class TrainingStepOf : public TrainingStep<T> {
   const TrainingGraph<T>* graph_ = nullptr;
   SortedEdges sorted_;
   std::vector<int32_t> elements_;   // of atoms, then of the atoms alone
-  std::vector<Trainee<T>> trainees_;
-  Edges<T> edges_;
-  EdgeTangents<T> tangents_;
-  EdgeGradients<T> of_edges_;
-  Buffer<T> vectors_, directions_, distances_, inverse_distances_, shown_, shown_slope_, envelope_, envelope_slope_, harmonics_;
-  Buffer<T> moves_, of_shown_, of_envelope_, of_harmonics_, passed_, of_features_;
-  Buffer<T> waves_, features_, initial_distance_rows_, initial_rows_, initial_message_rows_, messages_;   // before silu
-  std::vector<BlockRows<T>> rows_;
-  Buffer<T> of_moments_, sums_, of_sums_, head_rows_, of_head_, energies_, of_energies_;
-  Buffer<double> gradients_;
+  StepMemory<T> memory_;
 };
-
-/// As in evaluator.cpp.
-struct Candidate {
-  const char* name;
-  bool is_here;
-  TrainingLevel (*level)();
-};
-
-std::vector<Candidate> candidates() {
-#ifdef SPINCONV_X86_LEVELS
-  return {{"x86-64-v4", __builtin_cpu_supports("x86-64-v4") != 0, training_level_x86_64_v4},
-          {"x86-64-v3", __builtin_cpu_supports("x86-64-v3") != 0, training_level_x86_64_v3}};
-#else
-  return {};
-#endif
-}
 
 template <class T>
 const TrainingKernels<T>& of_type(const TrainingLevel& level) {
@@ -481,11 +400,8 @@ const Kernels<T>& of_type(const Level& level) {
 
 template <class T>
 std::unique_ptr<TrainingStep<T>> make_training_step(const Container& container, const std::vector<std::string>& names, int threads, const std::string& wanted) {
-  for (const auto& candidate : candidates()) {
-    if (!candidate.is_here || (!wanted.empty() && wanted != candidate.name)) continue;
-    const auto level = candidate.level();
-    return std::make_unique<TrainingStepOf<T>>(container, names, level, of_type<T>(level), of_type<T>(level.level), threads);
-  }
+  if (const auto level = training_level_here(wanted))
+    return std::make_unique<TrainingStepOf<T>>(container, names, *level, of_type<T>(*level), of_type<T>(level->level), threads);
   return nullptr;
 }
 
