@@ -17,7 +17,7 @@ from ase import units
 from ase.data import atomic_numbers
 
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.module import KJ_PER_MOL_PER_EV
+from spinconv.export.units import KJ_PER_MOL_PER_EV
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples" / "lammps"

@@ -95,14 +95,15 @@ making_sdist = False
 
 def dynamic_wheel(settings: Mapping[str, Any]) -> dict[str, bool]:
     """An sdist leaves open what its wheels need."""
-    return {"dependencies": True}
+    return {"optional-dependencies": True}
 
 
 def dynamic_metadata(settings: Mapping[str, Any], project: Mapping[str, Any]) -> dict[str, Any]:
-    """The torch that a wheel needs: the minor version that is there to compile plugins against, any where there is none."""
+    """The torch of the extra `train`: the minor version that is there to compile that evaluator against, any where there is none."""
     found = {} if making_sdist else torch()
     minor = ".".join(found.get("version", "").split(".")[:2])
-    return {"dependencies": [f"torch=={minor}.*" if minor else f"torch>={OLDEST_TORCH}"]}
+    torch_of_wheel = f"torch=={minor}.*" if minor else f"torch>={OLDEST_TORCH}"
+    return {"optional-dependencies": {"train": [torch_of_wheel]}}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,9 @@
 # Makes the target spinconv::torch and sets SPINCONV_TORCH_VERSION, SPINCONV_TORCH_ABI_VERSION (a number as torch/headeronly/version.h packs
-# it) and SPINCONV_TORCH_LIBRARIES (the folder), or SPINCONV_TORCH_PROBLEM.
+# it), SPINCONV_TORCH_LIBRARIES (the folder) and SPINCONV_TORCH_RPATH (where an installed library looks for it), or SPINCONV_TORCH_PROBLEM.
 #
 # A PyTorch that is a Python package is taken by its folders. Its CMake package would do, were it not that for a CUDA build it wants
 # the whole CUDA toolkit, which running needs as little as building against it does. The CMake package is for a libtorch without Python.
 function(spinconv_find_torch)
-  if(NOT CMAKE_CXX_COMPILER)
-    set(SPINCONV_TORCH_PROBLEM "a C++17 compiler was not found (Debian: apt-get install g++)" PARENT_SCOPE)
-    return()
-  endif()
   spinconv_fact(folder torch folder)
   get_filename_component(told "${Torch_DIR}/../../.." ABSOLUTE)
   if(Torch_DIR AND EXISTS ${told}/version.py)
@@ -44,4 +40,5 @@ function(spinconv_find_torch)
   math(EXPR abi_version "(${CMAKE_MATCH_1} << 56) | (${CMAKE_MATCH_2} << 48)" OUTPUT_FORMAT HEXADECIMAL)
   set(SPINCONV_TORCH_ABI_VERSION ${abi_version} PARENT_SCOPE)
   set(SPINCONV_TORCH_LIBRARIES ${libraries} PARENT_SCOPE)
+  set(SPINCONV_TORCH_RPATH "$ORIGIN/../../torch/lib;${libraries}" PARENT_SCOPE)
 endfunction()

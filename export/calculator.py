@@ -7,17 +7,14 @@ from typing import Any
 import ase
 import ase.data
 import numpy as np
-import torch
 from ase.calculators.calculator import Calculator, PropertyNotImplementedError, all_changes
 from ase.outputs import Properties, all_outputs
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from spinconv.export.execution import check_elements, check_finite, evaluate_graph
+from spinconv.export.evaluators import Numbers, OpenModel, open_model
 from spinconv.export.extrapolation import Alarm
-from spinconv.export.plain_torch import plain_torch
-from spinconv.export.reader import ModelFile, read_model
-from spinconv.potential import build_graph
-from spinconv.potential.gradients import Evaluation
+from spinconv.export.guards import check_elements, check_finite
+from spinconv.potential.edges import edges_of
 from spinconv.potential.stress import along_periodic, has_stress
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
@@ -27,9 +24,11 @@ class SpinConvCalculator(Calculator):
     """Energy, per-atom energies, forces and stress of a model file in any cell: free, mixed, periodic, triclinic, small.
 
     `model` is the path of a file written by `spinconv export`, `dtype` "float32", "float64" or None for the file's own choice,
-    `device` as torch names it, or "auto", CUDA where there is one. The stress exists where a direction is periodic and the cell has a
-    volume; across the directions that are not, as out of the plane of a slab, it is zero. It pickles by the paths of its files, which
-    must be the same when it is read again.
+    `device` as torch names it, or "auto", CUDA where there is one. `evaluator` is "native", code of our own on the CPU, "torch", or None
+    for native where that can be; `threads` are those of the native one, 0 for OMP_NUM_THREADS or as many as there are processors.
+
+    The stress exists where a direction is periodic and the cell has a volume; across the directions that are not, as out of the plane of
+    a slab, it is zero. It pickles by the paths of its files, which must be the same when it is read again.
 
     Several files make a committee: all results are the mean of theirs, and the properties `force_deviation` (eV/Å) and
     `energy_deviation` (eV) tell for every atom how far they are apart, the root of the mean squared difference from the mean.
@@ -39,7 +38,7 @@ class SpinConvCalculator(Calculator):
     """
 
     implemented_properties: list[str] = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012  (ASE declares it so)
-    default_parameters: dict[str, Any] = {"dtype": None, "device": "cpu"}  # noqa: RUF012
+    default_parameters: dict[str, Any] = {"dtype": None, "device": "cpu", "evaluator": None, "threads": 0}  # noqa: RUF012
     name = "spinconv"
 
     def __init__(
@@ -47,17 +46,20 @@ class SpinConvCalculator(Calculator):
         model: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         dtype: str | None = None,
         device: str = "cpu",
+        evaluator: str | None = None,
+        threads: int = 0,
         **kwargs: Any,
     ) -> None:
         self.outside: np.ndarray | None = None
         names = os.fspath(model) if isinstance(model, str | os.PathLike) else [os.fspath(file) for file in model]
-        super().__init__(model=names, dtype=dtype, device=device, **kwargs)
+        super().__init__(model=names, dtype=dtype, device=device, evaluator=evaluator, threads=threads, **kwargs)
 
     def set(self, **kwargs: Any) -> dict[str, Any]:
-        """Changes `model`, `dtype` or `device`, as ASE's calculators do; the files are then read again."""
-        unknown = sorted(set(kwargs) - {"model", "dtype", "device"})
+        """Changes parameters, as ASE's calculators do; the files are then read again."""
+        unknown = sorted(set(kwargs) - {"model", *self.default_parameters})
         if unknown:
-            raise ValueError(f"the parameters of SpinConvCalculator are `model`, `dtype` and `device`, got `{unknown[0]}`")
+            known = ", ".join(f"`{name}`" for name in self.default_parameters)
+            raise ValueError(f"the parameters of SpinConvCalculator are `model`, {known}, got `{unknown[0]}`")
         changed: dict[str, Any] = super().set(**kwargs)
         if changed:
             self.reset()
@@ -68,7 +70,8 @@ class SpinConvCalculator(Calculator):
         paths = [self.parameters["model"]] if isinstance(self.parameters["model"], str) else self.parameters["model"]
         if not paths:
             raise ValueError("`model` must be a model file or several, got an empty list")
-        self.models = [read_model(path, self.parameters["dtype"], self.parameters["device"]) for path in paths]
+        options = {name: self.parameters[name] for name in self.default_parameters}
+        self.models = [open_model(path, **options) for path in paths]
         self._hashes = [file.metadata["weights_sha256"] for file in self.models]
         every = [file.metadata["elements"] for file in self.models]
         self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
@@ -102,14 +105,17 @@ class SpinConvCalculator(Calculator):
         return all(file.said.conservative for file in self.models)
 
     @property
-    def model(self) -> ModelFile:
+    def model(self) -> OpenModel:
         """The file, or the first of a committee."""
         return self.models[0]
 
     def __repr__(self) -> str:
-        precision = " and ".join(sorted({str(file.dtype).removeprefix("torch.") for file in self.models}))
-        where = f"{precision} on {next(self.model.module.parameters()).device}"
-        return f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {where})"
+        precision, device, evaluator = (
+            " and ".join(sorted({getattr(file, name) for file in self.models})) for name in ("dtype", "device", "evaluator")
+        )
+        return (
+            f"SpinConvCalculator({self.parameters['model']!r}, elements {' '.join(self._elements)}, {precision} on {device}, {evaluator})"
+        )
 
     def get_property(self, name: str, atoms: ase.Atoms | None = None, allow_calculation: bool = True) -> Any:
         """See ASE; what models with direct forces do not have is refused in words."""
@@ -120,7 +126,6 @@ class SpinConvCalculator(Calculator):
             )
         return super().get_property(name, atoms, allow_calculation)
 
-    @plain_torch()
     def calculate(
         self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
     ) -> None:
@@ -129,9 +134,9 @@ class SpinConvCalculator(Calculator):
         assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
         self._check(atoms, properties or [])
-        graph = build_graph(atoms, self._cutoff, torch.float64)
-        self.outside = self._alarm.look(graph)
-        self.results = _mean([_results(atoms, evaluate_graph(file, graph)) for file in self.models])
+        edges = edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, self._cutoff)
+        self.outside = self._alarm.look(edges)
+        self.results = _mean([results_of(atoms, file.evaluate(edges)) for file in self.models])
         check_finite(self.results["energy"], self.results["forces"])
 
     def _check(self, atoms: ase.Atoms, properties: list[str]) -> None:
@@ -148,18 +153,12 @@ class SpinConvCalculator(Calculator):
         return Properties({name: value for name, value in self.results.items() if name in all_outputs})
 
 
-def _results(atoms: ase.Atoms, evaluation: Evaluation) -> dict[str, Any]:
+def results_of(atoms: ase.Atoms, found: Numbers) -> dict[str, Any]:
     """Of one model, under ASE's names."""
-    energy = float(evaluation.energies[0].detach())
-    results = {
-        "energy": energy,
-        "free_energy": energy,
-        "energies": evaluation.atom_energies.detach().cpu().numpy(),
-        "forces": evaluation.forces.detach().cpu().numpy().astype(np.float64),
-    }
-    if evaluation.virials is not None and has_stress(atoms):
-        virial = evaluation.virials[0].detach().cpu().numpy().astype(np.float64)
-        stress = -(virial + virial.T) / 2 / atoms.get_volume()
+    energy = float(found.energies.sum())
+    results = {"energy": energy, "free_energy": energy, "energies": found.energies, "forces": found.forces}
+    if found.virial is not None and has_stress(atoms):
+        stress = -(found.virial + found.virial.T) / 2 / atoms.get_volume()
         results["stress"] = full_3x3_to_voigt_6_stress(along_periodic(stress, atoms))
     return results
 

@@ -9,11 +9,8 @@ from ase.data import chemical_symbols
 from rich.markup import escape
 from rich.table import Table
 
-from spinconv.export.loading import is_exported
-from spinconv.export.reader import read_model
+from spinconv.export.container import Container, is_model_file, read_container
 from spinconv.potential.kinds import forces_word, is_conservative, kind_named
-from spinconv.potential.model import count_parameters
-from spinconv.potential.training.checkpoint import KEY, load_checkpoint, read_checkpoint
 
 WIDTH = 80
 MOST = 6
@@ -40,15 +37,31 @@ class About(NamedTuple):
 
 def about(path: Path) -> About:
     """What a model file or a checkpoint says of itself; ValueError or FileNotFoundError in words."""
-    if is_exported(path) or not path.is_file():
-        file = read_model(path)
-        return About(file.metadata, sum(parameter.numel() for parameter in file.module.parameters()), False)
+    if not path.is_file() or is_model_file(path):
+        file = read_container(path)
+        return About({**file.metadata.plain(), "weights_sha256": file.weights_sha256}, n_learned(file, path), False)
+    from spinconv.potential.model import count_parameters  # and torch, which a model file does not need
+    from spinconv.potential.training.checkpoint import load_checkpoint
+
     model, _ = load_checkpoint(path)
     return About(metadata_of_checkpoint(path), count_parameters(model), True)
 
 
+def n_learned(file: Container, path: Path) -> int:
+    """The number of learned weights; ValueError for a kind that this spinconv does not know."""
+    try:
+        fixed = kind_named(file.metadata.kind).fixed
+    except ValueError as error:
+        raise ValueError(f"`{path}` {error}") from None
+    return sum(
+        values.size for name, values in file.weights.items() if not name.startswith("constants.") and name.rpartition(".")[2] not in fixed
+    )
+
+
 def metadata_of_checkpoint(path: Path) -> dict[str, Any]:
     """With the keys of a model file, as far as a checkpoint has what they say."""
+    from spinconv.potential.training.checkpoint import KEY, read_checkpoint
+
     state = read_checkpoint(path)[KEY]
     config, training = state["config"], state["training"]
     symbols = [chemical_symbols[z] for z in config["elements"]]

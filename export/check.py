@@ -1,28 +1,23 @@
-"""Proves that a model file computes the same everywhere: eager, scripted, saved and loaded, and in each engine."""
+"""Proves that a model file computes the same everywhere: eager, scripted, saved and loaded, by either evaluator and in each engine."""
 
-import copy
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import ase
 import numpy as np
-import torch
 
-from spinconv.export.calculator import SpinConvCalculator
+from spinconv.export.build import torch_evaluator_problem
+from spinconv.export.calculator import SpinConvCalculator, results_of
 from spinconv.export.check_structures import Structures, own_structures, read_structures
 from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
+from spinconv.export.evaluators import EVALUATORS, OpenModel, has_torch
 from spinconv.export.extrapolation import allow_extrapolation
-from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV, exported_model
-from spinconv.export.plain_torch import plain_torch
-from spinconv.export.reader import read_model
-from spinconv.export.torchscript import load_own_torchscript
-from spinconv.export.writer import DTYPES
-from spinconv.potential import build_graph, energy_and_forces
-from spinconv.potential.gradients import Model
-from spinconv.potential.model import PotentialModel
+from spinconv.export.metadata import PRECISIONS
+from spinconv.export.native_library import NativeModel, NotNativeError
+from spinconv.potential.edges import edges_of
 
 SMALL = 0.1
 """eV, eV/Å: what energies, forces and virials are compared with where they are smaller, as the forces in a perfect crystal are."""
@@ -74,7 +69,6 @@ TOLERANCES = {"float64": Tolerance(1e-8, 1e-7, 1e-7, 1e-10), "float32": Toleranc
 
 
 @allow_extrapolation()  # odd structures are a good test
-@plain_torch()
 def compare(
     model: str | os.PathLike[str],
     structures: str | os.PathLike[str] | Structures | None = None,
@@ -83,15 +77,21 @@ def compare(
     engines: dict[str, Evaluate] | None = None,
     progress: Callable[[float, str], None] = lambda done, what: None,
 ) -> list[Difference]:
-    """The differences of every way to compute from the ASE calculator on the file, for every structure.
+    """The differences of every way to compute from the ASE calculator on the file, by torch where that is installed, for every structure.
 
     `structures` are some frames of a file, or small ones made of the model's elements unless given; `engines` are all that are
     installed unless given. `progress` is told the part that is done, 0 to 1, and what comes next.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"`dtype` must be one of {', '.join(DTYPES)}, got {dtype!r}")
-    calculator = SpinConvCalculator(model, dtype)
-    sides = {**_ways_in_python(model, checkpoint, dtype), **(installed_engines() if engines is None else engines)}
+    if dtype not in PRECISIONS:
+        raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")
+    if checkpoint is not None and not has_torch():
+        raise ValueError("`checkpoint` is read by torch, which is not installed; `pip install torch`")
+    calculator = SpinConvCalculator(model, dtype, evaluator="torch" if has_torch() else None)
+    sides = {
+        **_ways_in_torch(model, checkpoint, dtype),
+        **_evaluators(model, dtype),
+        **(installed_engines() if engines is None else engines),
+    }
     if structures is None:
         structures = own_structures(calculator.model.metadata["elements"])
     elif not isinstance(structures, Structures):
@@ -118,59 +118,40 @@ def _naming(structure: str, side: str) -> Iterator[None]:
 
 def _row(name: str, side: str, atoms: ase.Atoms, evaluate: Callable[[], EngineResult], truth: EngineResult) -> Difference:
     try:
-        return _difference(name, side, atoms, evaluate(), truth)
+        return difference(name, side, atoms, evaluate(), truth)
     except EngineUnavailable as reason:
         return Difference(name, side, unavailable=str(reason))
 
 
-def eager_difference(model: str | os.PathLike[str], eager: PotentialModel) -> float:
-    """Largest energy difference (eV/atom) of a file just written from the model it was made of, in float64."""
-    file = read_model(model, "float64")
-    exact = copy.deepcopy(eager).to(torch.float64)
-    return max(
-        _difference(name, "", atoms, _of_module(exact, atoms, torch.float64), _of_module(file.module, atoms, torch.float64)).energy
-        for name, atoms in own_structures(file.metadata["elements"]).atoms.items()
-    )
-
-
-def _ways_in_python(
+def _ways_in_torch(
     model: str | os.PathLike[str], checkpoint: str | os.PathLike[str] | None, dtype: str
 ) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
-    """Eager and scripted, from the checkpoint if there is one, else from the weights in the file."""
-    if checkpoint is None:
-        eager = read_model(model, "float64").module
-    else:
-        from spinconv.potential.training.checkpoint import load_checkpoint
+    if not has_torch():
+        return {}
+    from spinconv.export.check_torch import ways_in_torch
 
-        eager = load_checkpoint(checkpoint).model.to(torch.float64)
-    scripted = torch.jit.script(exported_model(eager))
-    precision = DTYPES[dtype]
-    hosted = load_own_torchscript(model).to(precision)
-    return {
-        "eager": lambda path, atoms, dtype: _of_module(eager.to(precision), atoms, precision),
-        "scripted": lambda path, atoms, dtype: _of_module(scripted.to(precision), atoms, precision),
-        "forward": lambda path, atoms, dtype: _of_forward(hosted, atoms),
-    }
+    return ways_in_torch(model, checkpoint, dtype)
 
 
-def _of_module(module: Model, atoms: ase.Atoms, precision: torch.dtype) -> EngineResult:
-    evaluation = energy_and_forces(module, build_graph(atoms, module.cutoff, precision))
-    voigt = None
-    if evaluation.virials is not None and atoms.pbc.all():
-        stress = -evaluation.virials[0].detach().numpy() / atoms.get_volume()
-        voigt = ((stress + stress.T) / 2)[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    return EngineResult(float(evaluation.energies[0].detach()), evaluation.forces.detach().numpy(), voigt)
+def _evaluators(model: str | os.PathLike[str], dtype: str) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
+    """Those of the library, by name."""
+
+    @cache
+    def opened(evaluator: str) -> OpenModel:
+        if evaluator == "torch" and (problem := torch_evaluator_problem()):
+            raise EngineUnavailable(problem)
+        try:
+            return NativeModel(model, dtype, evaluator=evaluator)
+        except NotNativeError as reason:
+            raise EngineUnavailable(str(reason)) from None
+
+    return {evaluator: lambda path, atoms, dtype, evaluator=evaluator: _of_open_model(atoms, opened(evaluator)) for evaluator in EVALUATORS}
 
 
-def _of_forward(module: torch.jit.ScriptModule, atoms: ase.Atoms) -> EngineResult:
-    """By what OpenMM's TorchForce calls, neighbour list included."""
-    if atoms.pbc.any() and not atoms.pbc.all():
-        raise EngineUnavailable("positions and a box, or none: nothing periodic in one or two directions")
-    module.numbers = torch.tensor(atoms.numbers, dtype=torch.int64)
-    module.atoms, module.n_particles, module.boundary = torch.zeros(0, dtype=torch.int64), 0, ""  # a file may be bound to others
-    box = torch.tensor(atoms.cell.array / ANGSTROM_PER_NM) if atoms.pbc.all() else None
-    energy, forces = module.energy_and_forces(torch.tensor(atoms.positions / ANGSTROM_PER_NM), box)
-    return EngineResult(float(energy) / KJ_PER_MOL_PER_EV, forces.numpy() / (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM), None)
+def _of_open_model(atoms: ase.Atoms, model: OpenModel) -> EngineResult:
+    found = model.evaluate(edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, model.metadata["cutoff"]))
+    results = results_of(atoms, found)
+    return EngineResult(results["energy"], results["forces"], results.get("stress") if atoms.pbc.all() else None)
 
 
 def _of_calculator(atoms: ase.Atoms, calculator: SpinConvCalculator) -> EngineResult:
@@ -180,7 +161,7 @@ def _of_calculator(atoms: ase.Atoms, calculator: SpinConvCalculator) -> EngineRe
     return EngineResult(atoms.get_potential_energy(), atoms.get_forces(), stress)
 
 
-def _difference(structure: str, engine: str, atoms: ase.Atoms, one: EngineResult, other: EngineResult) -> Difference:
+def difference(structure: str, engine: str, atoms: ase.Atoms, one: EngineResult, other: EngineResult) -> Difference:
     virial = None
     energy = abs(one.energy - other.energy)
     forces = float(np.abs(np.asarray(one.forces) - np.asarray(other.forces)).max(initial=0.0))

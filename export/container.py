@@ -12,16 +12,20 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 import safetensors.numpy
-import torch
 
 from spinconv.export.metadata import METADATA_FILE, Metadata, read_metadata
 from spinconv.potential.memory import in_words
 from spinconv.potential.sealed import is_whole_archive, open_sealed, read_bounded, seal
+
+if TYPE_CHECKING:
+    import torch
 
 WEIGHTS_FILE = "weights.safetensors"
 WHAT = "model file written by `spinconv export`"
@@ -46,8 +50,10 @@ class Container(NamedTuple):
     """Of weights.safetensors: equal for equal weights, whatever else two files say."""
 
 
-def pack(module: torch.jit.ScriptModule, metadata: Metadata, weights: Mapping[str, np.ndarray]) -> bytes:
+def pack(module: "torch.jit.ScriptModule", metadata: Metadata, weights: Mapping[str, np.ndarray]) -> bytes:
     """The model file of a scripted module and its data part."""
+    import torch
+
     members = {METADATA_FILE: metadata.text().encode(), WEIGHTS_FILE: pack_weights(weights)}
     if (size := len(members[METADATA_FILE])) > MOST_METADATA:
         raise ValueError(f"`{METADATA_FILE}` must take at most {in_words(MOST_METADATA)}, takes {in_words(size)}; shorten `training`")
@@ -59,11 +65,23 @@ def pack(module: torch.jit.ScriptModule, metadata: Metadata, weights: Mapping[st
 
 def unpack(data: bytes, name: str) -> Container:
     """The data part of the model file `data`, which errors call `name`; ValueError in words for anything else."""
-    if is_whole_archive(data):
-        refuse_unsealed(data, name)
     metadata, weights = data_part(data, name)
-    try:
+    with naming(name):
         return Container(read_metadata(metadata), unpack_weights(weights), hashlib.sha256(weights).hexdigest())
+
+
+def unpack_metadata(data: bytes, name: str) -> tuple[Metadata, str]:
+    """What the file says of itself, and the hash of its weights, which are not looked at."""
+    metadata, weights = data_part(data, name)
+    with naming(name):
+        return read_metadata(metadata), hashlib.sha256(weights).hexdigest()
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Says of what is wrong in which file it is."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"`{name}` is damaged: {printable(str(error))}; export it again") from None
 
@@ -91,6 +109,8 @@ def refuse_unsealed(data: bytes, name: str) -> NoReturn:
 
 def data_part(data: bytes, name: str) -> tuple[bytes, bytes]:
     """The bytes of the metadata and of the weights, once the seal holds."""
+    if is_whole_archive(data):
+        refuse_unsealed(data, name)
     places = PLACES.fullmatch(open_sealed(data, name, WHAT))
     if not places:
         raise ValueError(f"`{name}` must be a {WHAT}, is another file of spinconv; export it if it is a checkpoint")
@@ -120,3 +140,10 @@ def unpack_weights(data: bytes) -> dict[str, np.ndarray]:
         if str(values.dtype) not in DTYPES or not np.isfinite(values).all():
             raise ValueError(f"its weights `{name}` must be finite numbers of {' or '.join(DTYPES)}")
     return weights
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a file is one of `spinconv export` and no checkpoint, as its seal says."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2000))
+        return b" weights.safetensors=" in file.read()

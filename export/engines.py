@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import ase
 import numpy as np
 
-from spinconv.export.build import read_build
+from spinconv.export.build import read_build, torch_evaluator_problem
 from spinconv.potential.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def asked_by_name(model_path: str) -> dict[str, bool]:
 
 def metadata_of(model_path: str) -> "Metadata":
     """What a model file says of itself."""
-    from spinconv.export.container import read_container  # and torch, which those who ask for an engine's MPI need not wait for
+    from spinconv.export.container import read_container  # which those who ask for an engine's MPI need not wait for
 
     return read_container(model_path).metadata
 
@@ -50,7 +50,7 @@ def metadata_of(model_path: str) -> "Metadata":
 def check_kind(model_path: str, plugin: str, ranks: int = 1) -> None:
     """Raises EngineUnavailable where a plugin (its sub-package) does not run the kind of a model file, or not on so many MPI ranks."""
     kind = metadata_of(model_path).kind
-    if problem := read_build(plugin).kind_problem(kind):
+    if problem := read_build(plugin).kind_problem(kind) or ("" if KINDS[kind].has_native else torch_evaluator_problem()):
         raise EngineUnavailable(problem)
     if ranks > 1 and not KINDS[kind].has_stages:
         raise EngineUnavailable(f"models of kind {kind} run on one MPI rank")

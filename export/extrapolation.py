@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase.data import atomic_numbers
 
-from spinconv.export.reader import coverage_of_file
-from spinconv.potential import Graph
+from spinconv.potential.coverage import Coverage
+from spinconv.potential.edges import Edges
 
 
 class ExtrapolationWarning(UserWarning):
@@ -51,15 +51,15 @@ class Watch:
         self._shortest = np.array(coverage.shortest)  # (n_elements, n_elements), Å
         self._range = np.array(coverage.neighbors)  # (n_elements, 2)
 
-    def look(self, graph: Graph, name: Callable[[int], Any] = int) -> Outside:
-        """The atoms of `graph`, which must have all edges within the model's cutoff, called by `name` of their index.
+    def look(self, edges: Edges, name: Callable[[int], Any] = int) -> Outside:
+        """The atoms of `edges`, which must have all edges within the model's cutoff, called by `name` of their index.
 
         Outside is who has a neighbour closer than any pair of these elements was in training, or fewer or more neighbours than any
         atom of this element.
         """
-        elements = self._place[graph.numbers.cpu().numpy()]  # (n_atoms,)
-        j, i = graph.edge_index.cpu().numpy()
-        distances = np.linalg.norm(graph.vectors.detach().cpu().numpy().astype(np.float64), axis=1)  # (n_edges,)
+        elements = self._place[edges.numbers]  # (n_atoms,)
+        j, i = edges.edge_index
+        distances = np.sqrt(np.einsum("ek,ek->e", edges.vectors, edges.vectors))  # (n_edges,)
         shortest = self._shortest[elements[i], elements[j]]
         is_edge = distances < self._cutoff
         is_close = is_edge & (distances < shortest)
@@ -93,6 +93,12 @@ class Watch:
         return f"atom {name(atom)} ({symbol}) has {count} neighbours within {self._cutoff:g} Å, {seen}"
 
 
+def coverage_of_file(metadata: dict[str, Any]) -> Coverage | None:
+    """What the training frames looked like around an atom; None where the file does not say."""
+    values = metadata.get("coverage")
+    return None if values is None else Coverage.from_dict(values, [atomic_numbers[symbol] for symbol in metadata["elements"]])
+
+
 class Alarm:
     """Warns at the first structure outside what any of several models was trained on, and never again."""
 
@@ -100,9 +106,9 @@ class Alarm:
         self._watches = [watch for watch in map(Watch, metadata) if watch.knows]
         self._is_silent = False
 
-    def look(self, graph: Graph, name: Callable[[int], Any] = int) -> np.ndarray | None:
+    def look(self, edges: Edges, name: Callable[[int], Any] = int) -> np.ndarray | None:
         """Whether an atom is outside, bool [n_atoms]; None where no file says what it was trained on."""
-        found = [watch.look(graph, name) for watch in self._watches]
+        found = [watch.look(edges, name) for watch in self._watches]
         if not found:
             return None
         atoms = np.logical_or.reduce([outside.atoms for outside in found])

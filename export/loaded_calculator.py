@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from ase.calculators.calculator import Calculator, all_changes
 
-from spinconv.export.execution import check_elements, check_finite, evaluate_module
+from spinconv.export.execution import evaluate_module
+from spinconv.export.guards import check_elements, check_finite
 from spinconv.export.loading import Loaded
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from ase.data import atomic_numbers
 
-from spinconv.export.reader import is_model_file, read_model
+from spinconv.export.container import is_model_file
+from spinconv.export.reader import read_model
 from spinconv.export.writer import DTYPES
 from spinconv.potential.training.checkpoint import load_checkpoint
 

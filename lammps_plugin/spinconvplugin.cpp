@@ -1,9 +1,7 @@
 // The registration: what LAMMPS' `plugin load` calls, and `lmp` itself for every *plugin.so in LAMMPS_PLUGIN_PATH.
-// It is small on purpose: libtorch comes with pair_spinconv.so, which is loaded from beside this file when an input first says
+// It is small on purpose: the style is in pair_spinconv.so, which is loaded from beside this file when an input first says
 // `pair_style spinconv`, so that no other run of LAMMPS pays for it.
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "spinconv/torch_version.h"
-
 #include "comm.h"
 #include "error.h"
 #include "lammps.h"
@@ -42,20 +40,8 @@ std::string path_of_the_style()
   return path.substr(0, path.rfind('/') + 1) + "pair_spinconv.so";
 }
 
-// Of the libtorch that pair_spinconv.so will get. Another one lacks symbols, or has them and crashes.
-std::string words_on_torch()
-{
-  void *torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_LOCAL);
-  if (!torch) return std::string("torch cannot be loaded: ") + dlerror();
-  void *version = dlsym(torch, "aoti_torch_abi_version");
-  if (!version) return "the torch that is installed is older than 2.9, which is the oldest that it can be built for";
-  return spinconv::torch_problem(SPINCONV_TORCH_ABI_VERSION, reinterpret_cast<spinconv::TorchVersion (*)()>(version)());
-}
-
 Pair *create(LAMMPS *lmp)
 {
-  const std::string problem = words_on_torch();
-  if (!problem.empty()) lmp->error->all(FLERR, "pair_style spinconv: {}", problem);
   void *library = dlopen(path_of_the_style().c_str(), RTLD_NOW | RTLD_LOCAL);
   void *function = library ? dlsym(library, "spinconv_create_pair") : nullptr;
   if (!function) lmp->error->all(FLERR, "pair_style spinconv cannot be loaded: {}; build it again", dlerror());

@@ -6,7 +6,7 @@ import ase
 import numpy as np
 
 from spinconv.export.engines import EngineResult, EngineUnavailable, asked_by_name, check_kind
-from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from spinconv.export.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.forces import force
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from spinconv.export.bind import check_atoms, whole_numbers
-from spinconv.export.reader import check_is_conservative, read_model
+from spinconv.export.evaluators import open_model
+from spinconv.export.metadata import check_is_conservative
+from spinconv.export.particles import check_atoms, whole_numbers
 from spinconv.openmm_plugin.library import load_library
 from spinconv.potential.threads import check_threads
 
@@ -32,6 +33,7 @@ def force(
     periodic: bool | None = None,
     precision: str | None = None,
     device: str = "cpu",
+    evaluator: str | None = None,
     threads: int = 0,
     skin: float = 0.0,
     nonconservative: bool = False,
@@ -48,7 +50,8 @@ def force(
     `periodic` says whether it sees the images of the box (None: as the Topology does; numbers alone have no box, so False). Any box
     will do, also one smaller than the cutoff. `precision` is "float32", "float64" or None for what the file was exported for.
     `device` is where the model runs, whatever the platform: "cpu", "cuda", "cuda:<index>" or "auto", CUDA where there is a device.
-    `threads` of torch are used on a CPU (0: as many as torch has; small systems are fastest with 1). With a `skin` (nm) neighbours are
+    `evaluator` is "native", code of our own for the CPU, "torch", or None for native where that can be. `threads` work on an evaluation on
+    a CPU (0: OMP_NUM_THREADS, or as many as there are processors; small systems are fastest with 1). With a `skin` (nm) neighbours are
     looked for again only once a particle has moved by half of it; it saves under 1 % of a step, and the last digits of a result then depend
     on the steps before it. `nonconservative` accepts a model whose forces are not the gradient of its energy.
 
@@ -75,12 +78,12 @@ def force(
     else:
         numbers = whole_numbers("numbers", topology_or_numbers)
     for path in models:
-        file = read_model(path, precision)
-        check_is_conservative(file, path, nonconservative)
+        file = open_model(path, precision, device if evaluator == "native" else "cpu", evaluator)
+        check_is_conservative(file.said, path, nonconservative)
         check_atoms(numbers, indices, None, file.metadata["elements"])
 
     node = ElementTree.Element("Force", type="SpinConvForce", version=str(XML_VERSION), name="SpinConvForce", forceGroup="0")
-    node.attrib |= {"usesPeriodic": str(int(bool(periodic))), "precision": precision or "", "device": device}
+    node.attrib |= {"usesPeriodic": str(int(bool(periodic))), "precision": precision or "", "device": device, "evaluator": evaluator or ""}
     node.attrib |= {"threads": str(threads), "skin": repr(float(skin)), "nonconservative": str(int(nonconservative))}
     files = ElementTree.SubElement(node, "Models")
     for path in models:
@@ -121,6 +124,14 @@ def committee_deviation(context: "openmm.Context") -> Deviation:
     if trouble is not None:
         raise openmm.OpenMMException(trouble.decode())
     return Deviation(energy.value * kilojoule_per_mole, of_atoms * kilojoule_per_mole / nanometer)
+
+
+def evaluator_of(context: "openmm.Context") -> str:
+    """What evaluates the SpinConvForce in `context`: "native x86-64-v4, float32 on cpu"; of a committee one after another."""
+    words: bytes | None = load_library().spinconv_evaluator_in_context(int(_spinconv_force(context).this), int(context.this))
+    if words is None:
+        raise ValueError("`context` must be one that was made of its System with the SpinConvForce in it")
+    return words.decode()
 
 
 def model_seconds(context: "openmm.Context") -> float:

@@ -31,20 +31,16 @@ _WARN = WarningHandler(_warn)  # the library keeps its address
 def load_library() -> ctypes.CDLL:
     """The library; once it is loaded OpenMM knows `SpinConvForce`. Raises EngineUnavailable with the reason why it cannot be.
 
-    It lives here and not among OpenMM's own plugins, where every `import openmm` would load torch.
+    It lives here and not among OpenMM's own plugins, which every `import openmm` loads.
     """
     try:
         import openmm
     except ImportError as error:
         raise EngineUnavailable(f"OpenMM is not installed; `pip install openmm`, then {BUILD}") from error
-    import torch  # its libraries are then in the process, wherever they lie
-
     build = read_build("openmm_plugin")
     if build.not_built:
         raise EngineUnavailable(build.in_words())
     check_openmm(build.engine.split()[-1], openmm.version.version)
-    if problem := build.torch_problem(torch.__version__):
-        raise EngineUnavailable(problem)
     folder = importlib.resources.files("spinconv.openmm_plugin")
     with importlib.resources.as_file(folder.joinpath(LIBRARY)) as path:
         try:
@@ -55,6 +51,8 @@ def load_library() -> ctypes.CDLL:
     library.spinconv_n_atoms.argtypes = [ctypes.c_void_p]
     library.spinconv_deviation.argtypes = [ctypes.c_void_p, ctypes.c_void_p, pointer_to_double, pointer_to_double]
     library.spinconv_deviation.restype = ctypes.c_char_p
+    library.spinconv_evaluator_in_context.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.spinconv_evaluator_in_context.restype = ctypes.c_char_p
     library.spinconv_model_seconds.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.spinconv_model_seconds.restype = ctypes.c_double
     library.spinconv_set_warning_handler.argtypes = [WarningHandler]

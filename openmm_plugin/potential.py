@@ -11,7 +11,7 @@ from openmmml.mlpotential import MLPotentialImpl, MLPotentialImplFactory
 
 from spinconv.export.engines import EngineUnavailable
 
-OPTIONS = ("precision", "device", "threads", "nonconservative")
+OPTIONS = ("precision", "device", "evaluator", "threads", "nonconservative")
 IMPLEMENTATIONS = ("auto", "cpp", "python")
 
 
@@ -19,7 +19,7 @@ class SpinConvPotentialFactory(MLPotentialImplFactory):  # type: ignore[misc]  #
     """What the entry point names; `import openmmml` makes one."""
 
     def createImpl(self, name: str, modelPath: str | os.PathLike[str] | None = None, **args: Any) -> MLPotentialImpl:  # noqa: N802
-        """The potential; `precision`, `device`, `threads` and `nonconservative` are those of `spinconv.openmm_plugin.force`.
+        """The potential; `precision`, `device`, `evaluator`, `threads` and `nonconservative` are those of `spinconv.openmm_plugin.force`.
 
         `implementation` is "cpp" (SpinConvForce), "python" (PythonForce) or "auto": cpp, or with a warning python where that is not
         built for this OpenMM. createSystem and createMixedSystem take the same options.
@@ -40,7 +40,7 @@ class SpinConvPotential(MLPotentialImpl):  # type: ignore[misc]
         self, topology: openmm.app.Topology, system: openmm.System, atoms: Iterable[int] | None, forceGroup: int, **args: Any
     ) -> None:
         """Periodic where the topology has a box or a force already in the system is periodic, as openmm-ml's own potentials are."""
-        from spinconv.export.bind import whole_numbers
+        from spinconv.export.particles import whole_numbers
         from spinconv.openmm_plugin.forces import has_box
 
         given = {**self.options, **args}

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from spinconv.export.bind import check_atoms, whole_numbers
-from spinconv.export.execution import evaluate_graph
+from spinconv.export.evaluators import open_model
 from spinconv.export.extrapolation import Alarm
-from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
-from spinconv.export.plain_torch import plain_torch
-from spinconv.export.reader import check_is_conservative, read_model
-from spinconv.potential.graph import graph_of
+from spinconv.export.metadata import check_is_conservative
+from spinconv.export.particles import check_atoms, whole_numbers
+from spinconv.export.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from spinconv.potential.edges import edges_of
 
 if TYPE_CHECKING:
     import openmm
@@ -36,7 +34,7 @@ def python_force(
 
     indices = None if particles is None else whole_numbers("particles", particles)
     evaluation = Evaluation(os.path.abspath(model), whole_numbers("numbers", numbers), bool(periodic), precision, device, indices)
-    check_is_conservative(evaluation.model, model)
+    check_is_conservative(evaluation.model.said, model)
     check_atoms(evaluation.numbers, indices, None, evaluation.model.metadata["elements"])
     python = openmm.PythonForce(evaluation)
     python.setName("SpinConvForce")
@@ -60,7 +58,7 @@ class Evaluation:
     ) -> None:
         self.path, self.numbers, self.periodic, self.precision, self.device = path, numbers, periodic, precision, device
         self.particles = particles
-        self.model = read_model(path, precision, device)
+        self.model = open_model(path, precision, device)
         self._particle = int if particles is None else particles.__getitem__  # the particle's index by that among those of the force
         self._alarm = Alarm([self.model.metadata])
         self._numbers = np.array(numbers, dtype=np.int64)
@@ -68,7 +66,6 @@ class Evaluation:
     def __reduce__(self) -> tuple[Any, ...]:
         return Evaluation, (self.path, self.numbers, self.periodic, self.precision, self.device, self.particles)
 
-    @plain_torch()
     def __call__(self, state: "openmm.State") -> tuple[float, np.ndarray]:
         # of all particles: OpenMM itself would read past their end where `setParticles` has an index beyond it
         everywhere = state.getPositions(asNumpy=True)._value
@@ -76,12 +73,9 @@ class Evaluation:
         acted_on = slice(None) if self.particles is None else self.particles
         positions = np.array(everywhere[acted_on]) * ANGSTROM_PER_NM
         box = np.array(state.getPeriodicBoxVectors(asNumpy=True)._value) * ANGSTROM_PER_NM if self.periodic else np.zeros((3, 3))
-        graph = graph_of(
-            self._numbers, positions, box, np.full(3, self.periodic), self.model.metadata["cutoff"], torch.float64, self._particle
-        )
-        self._alarm.look(graph, self._particle)
-        evaluation = evaluate_graph(self.model, graph)
-        energy = float(evaluation.energies[0].detach()) * KJ_PER_MOL_PER_EV
+        edges = edges_of(self._numbers, positions, box, np.full(3, self.periodic), self.model.metadata["cutoff"], self._particle)
+        self._alarm.look(edges, self._particle)
+        found = self.model.evaluate(edges)
         forces = np.zeros_like(everywhere, dtype=np.float64)
-        forces[acted_on] = evaluation.forces.detach().cpu().numpy().astype(np.float64) * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
-        return energy, forces
+        forces[acted_on] = found.forces * (KJ_PER_MOL_PER_EV * ANGSTROM_PER_NM)
+        return float(found.energies.sum()) * KJ_PER_MOL_PER_EV, forces

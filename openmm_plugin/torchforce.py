@@ -15,9 +15,9 @@ from typing import Any
 import ase
 import numpy as np
 
-from spinconv.export.bind import bind_model
 from spinconv.export.engines import EngineResult, EngineUnavailable, asked_by_name
-from spinconv.export.module import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
+from spinconv.export.evaluators import has_torch
+from spinconv.export.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.engine import NO_SLABS, as_openmm_has_it
 
 PYTHON_VARIABLE = "SPINCONV_TORCHFORCE_PYTHON"
@@ -32,6 +32,10 @@ def evaluate(model_path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
         raise EngineUnavailable(NO_SLABS)
     if asked_by_name(model_path)["direct_forces"]:
         raise EngineUnavailable("OpenMM takes no direct forces")
+    if not has_torch():
+        raise EngineUnavailable("the file is bound by torch, which is not installed; `pip install torch`")
+    from spinconv.export.bind import bind_model
+
     host = host_of(python_with_torchforce())
     turned, rotation = as_openmm_has_it(atoms)
     with tempfile.TemporaryDirectory() as folder:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from ase.data import atomic_numbers, chemical_symbols
 
-from spinconv.potential.graph import Graph
+if TYPE_CHECKING:
+    from spinconv.potential.graph import Graph
 
 ROUNDING = 1e-6  # Å; a distance may come out so much shorter in another precision
 
@@ -61,6 +61,8 @@ def wider(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
 
 def coverage_of(graphs: Iterable[Graph], elements: Sequence[int]) -> Coverage:
     """The coverage of training graphs whose atoms are of `elements` (atomic numbers in the order of the model)."""
+    import torch  # which those who read a coverage do not need
+
     n_elements = len(elements)
     element_of = torch.full((119,), -1, dtype=torch.int64)
     element_of[list(elements)] = torch.arange(n_elements)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-import vesin
 
-from spinconv.potential.searchable import Name, check_distances, check_searchable
+from spinconv.potential.edges import Edges, edges_of
+from spinconv.potential.searchable import Name
 
 if TYPE_CHECKING:
     import ase
@@ -48,20 +48,17 @@ def build_graph(atoms: "ase.Atoms", cutoff: float, dtype: torch.dtype = torch.fl
 def graph_of(
     numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, dtype: torch.dtype, name: Name = int
 ) -> Graph:
-    """The same of arrays: `cell` has the lattice vectors as rows, `pbc` says which of them are periodic, errors call atoms by
-    `name` of their index. Raises ValueError for what has
-    no neighbours that mean anything: atoms on top of each other, dummy cells, numbers beyond double precision (searchable.py)."""
-    check_searchable(positions, cell, pbc, cutoff, name)
-    box = cell if pbc.any() else np.zeros((3, 3))
-    neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    i, j, found = neighbors.compute(points=positions, box=box, periodic=pbc, quantities="ijD")
-    edge_index, vectors = np.stack([j, i]).astype(np.int64), np.asarray(found, dtype=np.float64).reshape(-1, 3)
-    check_distances(edge_index, vectors, name)
+    """The same of arrays, see `edges_of`."""
+    return graph_from(edges_of(numbers, positions, cell, pbc, cutoff, name), dtype)
+
+
+def graph_from(edges: Edges, dtype: torch.dtype) -> Graph:
+    """The graph of neighbours that are found already."""
     return Graph(
-        numbers=torch.from_numpy(np.asarray(numbers, dtype=np.int64)),
-        edge_index=torch.from_numpy(edge_index),
-        vectors=torch.from_numpy(vectors).to(dtype),
-        system=torch.zeros(len(numbers), dtype=torch.int64),
+        numbers=torch.from_numpy(edges.numbers),
+        edge_index=torch.from_numpy(edges.edge_index),
+        vectors=torch.from_numpy(edges.vectors).to(dtype),
+        system=torch.zeros(len(edges.numbers), dtype=torch.int64),
     )
 
 

@@ -55,10 +55,14 @@ class Kind:
     """Where its modules are."""
     has_stages: bool = False
     """Whether its equations are cut into the stages that several processes compute together."""
+    has_native: bool = False
+    """Whether the native evaluator is for it, which needs no torch (export/src/native)."""
     conservative: Callable[[Any], bool] = lambda config: True
     """Whether a model of a config has the gradient of its energy as forces."""
     direct_forces: Callable[[Any], bool] = lambda config: False
     """Whether it says its forces itself, by `forces`; such a model is not conservative."""
+    fixed: tuple[str, ...] = ()
+    """The last part of names of weights that are not learned."""
     hold: Callable[[Any, Coverage], None] = nothing
     """Tells a new model what was seen in training."""
     training_step_name: str | None = None
@@ -105,6 +109,8 @@ KINDS: dict[str, Kind] = {
         "HarmonicSpinConv",
         "spinconv.potential.harmonic",
         has_stages=True,
+        has_native=True,
+        fixed=("inner",),
         hold=lambda model, coverage: model.hold(coverage.shortest),
         training_step_name="HarmonicTrainingStep",
     ),
@@ -115,6 +121,7 @@ KINDS: dict[str, Kind] = {
         "spinconv.potential.grid",
         conservative=lambda config: config.conservative,
         direct_forces=lambda config: config.direct_forces,
+        fixed=("centers", "rate"),
     ),
 }
 DEFAULT = "harmonic"

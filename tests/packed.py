@@ -10,7 +10,7 @@ from ase.data import chemical_symbols
 
 from models import ELEMENTS, random_model
 from spinconv.export.container import pack, read_container
-from spinconv.export.metadata import Metadata, make_metadata
+from spinconv.export.metadata import Metadata, Probe, make_metadata
 from spinconv.export.module import ExportedModel
 from spinconv.export.probe import make_probe
 from spinconv.export.writer import stored_weights
@@ -56,9 +56,18 @@ def repacked(path: Path, target: Path, *, weights: dict[str, np.ndarray] | None 
 
 
 def astray(model: Path, target: Path) -> Path:
-    """A model file whose energies overflow wherever an atom has a neighbour."""
-    weights = {"energy.last.weight": np.full_like(read_container(model).weights["energy.last.weight"], 1e300)}
-    return repacked(model, target, weights=weights, dtype="float32")
+    """A model file whose energies overflow wherever an atom has a neighbour, which its probe does not show."""
+    name = "blocks.0.to_message.last.bias"
+    weights = {name: np.full_like(read_container(model).weights[name], 1e300)}
+    return repacked(model, target, weights=weights, dtype="float32", probe=lone_atom(model))
+
+
+def lone_atom(model: Path) -> Probe:
+    """A probe that most of a network has no part in."""
+    said = read_container(model).metadata
+    return Probe(
+        numbers=said.model.elements[:1], positions=[[0.0] * 3], energies=[said.reference_energies[said.elements[0]]], gradients=[[0.0] * 3]
+    )
 
 
 DATA = packed(random_model(weights_times=2.0))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from grid_models import grid_model
 
-from spinconv.export.build import PLUGINS, minor, read_build
+from spinconv.export import build as build_module
+from spinconv.export import export_model
+from spinconv.export.build import PLUGINS, TORCH_EVALUATOR, minor, read_build
+from spinconv.export.engines import EngineUnavailable, check_kind
 from spinconv.export.example import example_model, write_example
 from spinconv.lammps_plugin import plugin_dir
 
@@ -48,7 +53,7 @@ def test_the_version_says_what_was_built() -> None:
     said = spinconv("--version").stdout
     assert said.startswith("spinconv ")
     assert "\ntorch " in said
-    for plugin in PLUGINS:
+    for plugin in (*PLUGINS, TORCH_EVALUATOR):
         assert read_build(plugin).in_words() in said
 
 
@@ -112,24 +117,29 @@ def test_lammps_refuses_another_torch_in_words(variable: str, tmp_path: Path) ->
     (tmp_path / "torch").symlink_to(found[0])
     plugins = tmp_path / "spinconv" / "lammps_plugin"
     shutil.copytree(plugin_dir(), plugins)
+    shutil.copytree(Path(plugin_dir()).with_name(TORCH_EVALUATOR), plugins.with_name(TORCH_EVALUATOR))
     write_example(tmp_path / "example")
     lammps = Path(sysconfig.get_paths()["purelib"]) / "lammps" / "lmp"
     environment = {**os.environ, "LAMMPS_PLUGIN_PATH": str(plugins), "LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib")}
-    done = run(lammps, "-in", "in.ethanol", "-log", "none", cwd=tmp_path / "example", env=environment)
+    line = (tmp_path / "example" / "in.ethanol").read_text()
+    (tmp_path / "example" / "in.torch").write_text(re.sub(r"^(pair_style +spinconv .*)$", r"\1 evaluator torch", line, flags=re.MULTILINE))
+    done = run(lammps, "-in", "in.torch", "-log", "none", cwd=tmp_path / "example", env=environment)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert f"was built for torch {minor(read_build('lammps_plugin').torch)}, found torch {minor(found[1])}" in done.stdout
+    words = f"it was built for torch {minor(read_build(TORCH_EVALUATOR).torch)}, found torch {minor(found[1])}"
+    assert f"pair_style spinconv: `evaluator torch` needs torch, which does not fit: {words}" in done.stdout
+    done = run(lammps, "-in", "in.ethanol", "-var", "steps", 10, "-log", "none", cwd=tmp_path / "example", env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr  # the native evaluator asks for none
 
 
-def test_python_refuses_another_torch_before_lammps_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("lammps")
-    from spinconv.export.engines import EngineUnavailable
-    from spinconv.lammps_plugin import engine
-
-    monkeypatch.setattr(engine, "version", lambda name: "2.99.0")
-    with pytest.raises(
-        EngineUnavailable, match=r"pair_style spinconv: it was built for torch \d\.\d+, found torch 2\.99; `pip install torch~="
-    ):
-        engine.open_lammps()
+def test_python_refuses_another_torch_before_an_engine_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For models that torch evaluates."""
+    export_model(grid_model(), tmp_path / "grid.pt")
+    monkeypatch.setattr(build_module, "version", lambda name: "2.99.0")
+    words = r"evaluator torch: it was built for torch \d\.\d+, found torch 2\.99; `pip install torch~="
+    for plugin in PLUGINS:
+        with pytest.raises(EngineUnavailable, match=words):
+            check_kind(str(tmp_path / "grid.pt"), plugin)
+        check_kind(str(example_model()), plugin)
 
 
 # ---- wheels
@@ -153,24 +163,28 @@ def requirements(wheel: zipfile.ZipFile) -> list[str]:
 def test_an_isolated_build_has_plugins_for_the_environment_it_is_installed_to(tmp_path: Path) -> None:
     wheel = wheel_of(sys.executable, tmp_path)
     names = wheel.namelist()
-    for library in ("lammps_plugin/spinconvplugin.so", "lammps_plugin/pair_spinconv.so", "openmm_plugin/libOpenMMSpinConv.so"):
+    libraries = ["export/libspinconv.so", "export/libspinconv_torch.so", "openmm_plugin/libOpenMMSpinConv.so"]
+    for library in (*libraries, "lammps_plugin/spinconvplugin.so", "lammps_plugin/pair_spinconv.so"):
         assert f"spinconv/{library}" in names
-    for plugin in PLUGINS:
+    for plugin in (*PLUGINS, TORCH_EVALUATOR):
         assert json.loads(wheel.read(f"spinconv/{plugin}/build.json")) == read_build(plugin)._asdict()
-    assert f"torch=={minor(read_build('lammps_plugin').torch)}.*" in requirements(wheel)
+    torch = [line for line in requirements(wheel) if line.startswith("torch")]
+    assert torch
+    assert all("extra == " in line for line in torch)
     assert not [name for name in names if name.endswith((".cpp", ".h", "CMakeLists.txt"))]
     licences = {name.partition("/licenses/")[2] for name in names if "/licenses/" in name}
     assert licences == {"LICENSE", "NOTICE", "lammps_plugin/LICENSE"}
 
 
 @pytest.mark.slow
-def test_a_build_without_torch_says_why_it_has_no_plugins(tmp_path: Path) -> None:
+def test_a_build_without_torch_has_the_native_evaluator_and_says_what_it_has_not(tmp_path: Path) -> None:
     assert run(sys.executable, "-m", "venv", tmp_path / "empty").returncode == 0
     wheel = wheel_of(tmp_path / "empty" / "bin" / "python", tmp_path)
-    assert not [name for name in wheel.namelist() if name.endswith(".so")]
-    for plugin in PLUGINS:
-        assert json.loads(wheel.read(f"spinconv/{plugin}/build.json"))["not_built"].startswith("PyTorch was not found (pip install torch)")
-    assert "torch>=2.9" in requirements(wheel)
+    assert [name for name in wheel.namelist() if name.endswith(".so")] == ["spinconv/export/libspinconv.so"]
+    notes = {folder: json.loads(wheel.read(f"spinconv/{folder}/build.json")) for folder in (*PLUGINS, TORCH_EVALUATOR)}
+    assert notes[TORCH_EVALUATOR]["not_built"].startswith("PyTorch was not found (pip install torch)")
+    assert notes["openmm_plugin"]["not_built"].startswith("OpenMM was not found")
+    assert not [line for line in requirements(wheel) if line.startswith("torch") and "extra ==" not in line]
 
 
 def test_a_machine_without_a_compiler_gets_no_plugins_and_the_reason(tmp_path: Path) -> None:

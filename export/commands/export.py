@@ -23,7 +23,7 @@ def export(
     licence: Annotated[str, typer.Option(help="Licence of the weights, to be read in the file.")] = "",
 ) -> None:
     """Write the one file that LAMMPS, OpenMM and ASE read."""
-    from spinconv.export.check import eager_difference
+    from spinconv.export.check_torch import eager_difference
     from spinconv.export.writer import export_model
     from spinconv.potential.safe_write import in_a_sentence
     from spinconv.potential.training.checkpoint import load_checkpoint

@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import typer
 
-from spinconv.export.build import PLUGINS, read_build
+from spinconv.export.build import PLUGINS, TORCH_EVALUATOR, read_build
 
 
 def print_version(wanted: bool) -> None:
@@ -16,6 +16,6 @@ def print_version(wanted: bool) -> None:
         print(f"torch {version('torch')}")
     except PackageNotFoundError:
         print("torch: not installed; `pip install torch`")
-    for plugin in PLUGINS:
+    for plugin in (*PLUGINS, TORCH_EVALUATOR):
         print(read_build(plugin).in_words())
     raise typer.Exit

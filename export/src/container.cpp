@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <optional>
 
 namespace spinconv {
@@ -82,6 +83,17 @@ Container read_data_part(std::string_view text, std::string_view weights) {
   return container;
 }
 
+/// The constants of pairs fade at the cutoff, the Bessel functions know it by its number: they must be one. Or edges do not fade at all,
+/// as tests of several processes want it, because a smooth model hides what is missing at its cutoff.
+void check_cutoff(const Tensor& pairs, double cutoff) {
+  constexpr double rounding = 1e-5;
+  const auto& shape = pairs.shape();
+  const bool has_rows = shape.size() == 2 && shape[0] > 0 && shape[1] > 0;
+  const double inverse = has_rows ? pairs.doubles()[shape[1] - 1] : -1.0;
+  if (inverse == 0.0 || std::abs(inverse * cutoff - 1.0) < rounding) return;
+  throw Error("its `" + pairs.name() + "` are not those of its `model`; export it again");
+}
+
 }  // namespace
 
 bool Container::has(const std::string& name) const {
@@ -107,6 +119,15 @@ Container open_container(std::string_view bytes, const std::string& name) {
     return read_data_part(text, weights);
   } catch (const Error& error) {
     throw Error(name + " is damaged: " + printable(error.what()) + "; export it again");
+  }
+}
+
+void check_weights_fit(const Container& container) {
+  const auto& info = container.metadata.info;
+  const auto one_too_many = "blocks." + std::to_string(info.n_blocks) + ".";
+  for (const auto& tensor : container.tensors) {
+    if (info.n_blocks > 0 && tensor.name().rfind(one_too_many, 0) == 0) throw Error("its weights are of more than its `model.n_blocks`; export it again");
+    if (tensor.name() == "constants.pairs") check_cutoff(tensor, info.cutoff);
   }
 }
 

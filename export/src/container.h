@@ -30,4 +30,7 @@ struct Container {
 /// Error in a sentence, which calls the file `name`, for what is no whole model file of this format.
 Container open_container(std::string_view bytes, const std::string& name);
 
+/// Error unless weights and metadata are of one model, as far as both say the same thing.
+void check_weights_fit(const Container& container);
+
 }  // namespace spinconv

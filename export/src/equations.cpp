@@ -6,7 +6,6 @@
 #include <torch/jit.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -56,26 +55,14 @@ torch::Tensor row_of_element(const std::vector<int64_t>& elements) {
   return rows;
 }
 
-/// The constants of pairs fade at the cutoff, the Bessel functions know it by its number: they must be one. Or edges do not fade at all,
-/// as tests of several processes want it, because a smooth model hides what is missing at its cutoff.
-void check_cutoff(const torch::Tensor& pairs, double cutoff) {
-  constexpr double rounding = 1e-5;
-  const auto inverse = pairs.dim() == 2 && pairs.size(0) > 0 ? pairs.select(0, 0).select(0, -1).item<double>() : -1.0;
-  if (inverse == 0.0 || std::abs(inverse * cutoff - 1.0) < rounding) return;
-  throw Error("is damaged: its `constants.pairs` are not those of its `model`; export it again");
-}
-
 }  // namespace
 
 Equations::Equations(const Metadata& metadata, const std::vector<Tensor>& weights, c10::Device device, c10::ScalarType dtype)
     : unit_(equations_of(metadata.info.kind)) {
-  const auto last_block = "blocks." + std::to_string(metadata.info.n_blocks) + ".";
   for (const auto& stored : weights) {
-    if (metadata.info.n_blocks > 0 && stored.name().rfind(last_block, 0) == 0) throw Error("is damaged: its weights are of more than its `model.n_blocks`; export it again");
     const auto value = to_torch(stored);
     weights_.insert(stored.name(), value.to(device, value.is_floating_point() ? dtype : torch::kInt64));
   }
-  if (weights_.contains("constants.pairs")) check_cutoff(weights_.at("constants.pairs"), metadata.info.cutoff);
   weights_.insert("constants.element", row_of_element(metadata.info.elements).to(device));
   weights_.insert("constants.reference_energies", torch::tensor(metadata.reference_energies, torch::kFloat64).to(device));   // stay so
   settings_.insert("cutoff", metadata.info.cutoff);

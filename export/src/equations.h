@@ -16,8 +16,8 @@ namespace spinconv {
 class Equations {
  public:
   Equations() = default;
-  /// Weights, where they are real numbers, go to `dtype`. Error, which begins with "is damaged" or "holds" and wants the name of the file
-  /// before it, where weights and metadata do not fit, and for a kind that has no equations here.
+  /// Weights, where they are real numbers, go to `dtype`. Error, which begins with "holds" and wants the name of the file before it, for a kind
+  /// that has no equations here.
   Equations(const Metadata& metadata, const std::vector<Tensor>& weights, c10::Device device, c10::ScalarType dtype);
 
   /// A stage, by its name, of `arguments` after the weights and the numbers of the model.

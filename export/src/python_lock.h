@@ -4,8 +4,9 @@
 
 namespace spinconv {
 
-/// Gives the lock back while it lives, where this thread holds it: torch's gradients refuse to be computed under it ("The autograd engine
-/// was called while holding the GIL"), and some callers keep it, as OpenMM's minimizer does when it reports to Python.
+/// Gives the lock back while it lives, where this thread holds it: others need not wait for an evaluation, and torch's gradients refuse to be
+/// computed under it ("The autograd engine was called while holding the GIL"). Some callers keep it, as OpenMM's minimizer does when it
+/// reports to Python.
 class WithoutPythonLock {
  public:
   WithoutPythonLock();

@@ -35,6 +35,10 @@ double SpinConvForce::getModelSecondsInContext(OpenMM::Context& context) const {
   return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).model_seconds();
 }
 
+std::string SpinConvForce::getEvaluatorInContext(OpenMM::Context& context) const {
+  return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).evaluator();
+}
+
 OpenMM::ForceImpl* SpinConvForce::createImpl() const { return new SpinConvForceImpl(*this); }
 
 }  // namespace spinconv

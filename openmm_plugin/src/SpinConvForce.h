@@ -47,7 +47,11 @@ class SpinConvForce : public OpenMM::Force {
   const std::string& getDevice() const { return device_; }
   void setDevice(const std::string& device) { device_ = device; }
 
-  /// Threads of torch within an evaluation on the CPU, 0 for as many as torch has.
+  /// What evaluates the model: "native", "torch" or "" for native on a CPU that it has code for.
+  const std::string& getEvaluator() const { return evaluator_; }
+  void setEvaluator(const std::string& evaluator) { evaluator_ = evaluator; }
+
+  /// Threads within an evaluation on the CPU, 0 for OMP_NUM_THREADS or as many as there are processors.
   int getThreads() const { return threads_; }
   void setThreads(int threads) { threads_ = threads; }
 
@@ -61,6 +65,9 @@ class SpinConvForce : public OpenMM::Force {
 
   /// Wall time (s) that the models have taken in a Context since it was made. Throws OpenMMException.
   double getModelSecondsInContext(OpenMM::Context& context) const;
+
+  /// What evaluates the models in a Context, one after another: "native x86-64-v4" or "torch", and the device. Throws OpenMMException.
+  std::string getEvaluatorInContext(OpenMM::Context& context) const;
 
   /// Evaluates every model at the current positions of a Context made of a System with this force. Throws OpenMMException.
   CommitteeDeviation getDeviationInContext(OpenMM::Context& context) const;
@@ -76,6 +83,7 @@ class SpinConvForce : public OpenMM::Force {
   bool periodic_ = false;
   std::string precision_;
   std::string device_ = "cpu";
+  std::string evaluator_;
   int threads_ = 0;
   double skin_ = 0.0;
   bool nonconservative_ = false;

@@ -73,6 +73,7 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
     Options options;
     options.device = owner_.getDevice();
     options.dtype = owner_.getPrecision();
+    options.evaluator = owner_.getEvaluator();
     options.threads = owner_.getThreads();
     options.allow_nonconservative = owner_.getNonconservative();
     double cutoff = 0.0;
@@ -87,6 +88,12 @@ void SpinConvForceImpl::initialize(OpenMM::ContextImpl& context) {
     results_.resize(n_models);
     neighbors_ = std::make_unique<NeighborList>(cutoff, check_skin() * angstrom_per_nm);
   });
+}
+
+std::string SpinConvForceImpl::evaluator() const {
+  std::string words;
+  for (const auto& model : models_) words += (words.empty() ? "" : "; ") + model.info().evaluator + ", " + model.info().dtype + " on " + model.info().device;
+  return words;
 }
 
 double SpinConvForceImpl::check_skin() const {

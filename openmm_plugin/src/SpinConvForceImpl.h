@@ -30,6 +30,7 @@ class SpinConvForceImpl : public OpenMM::CustomCPPForceImpl {
   double computeForce(OpenMM::ContextImpl& context, const std::vector<OpenMM::Vec3>& positions, std::vector<OpenMM::Vec3>& forces) override;
   std::vector<std::pair<int, int>> getBondedParticles() const override { return owner_.getBonds(); }
   CommitteeDeviation deviation(OpenMM::ContextImpl& context);
+  std::string evaluator() const;
   double model_seconds() const { return model_seconds_; }
 
  private:

@@ -80,6 +80,7 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
     node.setBoolProperty("usesPeriodic", force.usesPeriodicBoundaryConditions());
     node.setStringProperty("precision", force.getPrecision());
     node.setStringProperty("device", force.getDevice());
+    node.setStringProperty("evaluator", force.getEvaluator());
     node.setIntProperty("threads", force.getThreads());
     node.setDoubleProperty("skin", force.getSkin());
     node.setBoolProperty("nonconservative", force.getNonconservative());
@@ -129,6 +130,7 @@ class SpinConvForceProxy : public OpenMM::SerializationProxy {
     force->setUsesPeriodicBoundaryConditions(node.getBoolProperty("usesPeriodic"));
     force->setPrecision(node.getStringProperty("precision", ""));
     force->setDevice(node.getStringProperty("device", "cpu"));
+    force->setEvaluator(node.getStringProperty("evaluator", ""));
     force->setThreads(node.getIntProperty("threads", 0));
     force->setSkin(node.getDoubleProperty("skin", 0.0));
     force->setNonconservative(node.getBoolProperty("nonconservative", false));

@@ -33,6 +33,17 @@ const char* spinconv_deviation(OpenMM::Force* force, OpenMM::Context* context, d
   }
 }
 
+/// What evaluates the models of a SpinConvForce in a Context; nullptr where it has no such Context.
+const char* spinconv_evaluator_in_context(OpenMM::Force* force, OpenMM::Context* context) {
+  static thread_local std::string words;
+  try {
+    words = dynamic_cast<spinconv::SpinConvForce&>(*force).getEvaluatorInContext(*context);
+    return words.c_str();
+  } catch (const std::exception&) {
+    return nullptr;
+  }
+}
+
 /// Wall time (s) that the models of a SpinConvForce have taken in a Context; negative where it has no such Context.
 double spinconv_model_seconds(OpenMM::Force* force, OpenMM::Context* context) {
   try {

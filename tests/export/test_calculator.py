@@ -2,6 +2,8 @@
 
 import json
 import pickle
+import re
+import threading
 from pathlib import Path
 
 import ase
@@ -18,7 +20,7 @@ from structures import STRUCTURES, ethanol, rattled_fcc, slab_with_adsorbate, ti
 from torch_states import TORCH_STATES
 
 from models import random_model
-from spinconv.export import SpinConvCalculator, execution, export_model
+from spinconv.export import SpinConvCalculator, execution, export_model, native_library
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +145,10 @@ def test_a_pickled_calculator_refuses_another_model_in_the_place_of_its_own(tmp_
 @pytest.mark.parametrize("state", TORCH_STATES)
 def test_what_is_set_in_torch_changes_nothing(calculator: SpinConvCalculator, state: str) -> None:
     atoms = ethanol()
-    before = with_calculator(atoms, SpinConvCalculator(calculator.parameters["model"]))
+    before = with_calculator(atoms, SpinConvCalculator(calculator.parameters["model"], evaluator="torch"))
     energy, forces = before.get_potential_energy(), before.get_forces()
     with TORCH_STATES[state]():
-        made_within = SpinConvCalculator(calculator.parameters["model"])
+        made_within = SpinConvCalculator(calculator.parameters["model"], evaluator="torch")
         within = with_calculator(atoms.copy(), made_within)
         assert within.get_potential_energy() == energy
         np.testing.assert_array_equal(within.get_forces(), forces)
@@ -162,12 +164,16 @@ def test_a_wrong_device_is_called_a_wrong_device(calculator: SpinConvCalculator,
 
 def test_auto_is_the_cpu_where_torch_finds_no_other_device(calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert repr(SpinConvCalculator(calculator.parameters["model"], device="auto")).endswith("on cpu)")
+    for has_driver in (True, False):  # the driver is asked first, which needs no torch
+        monkeypatch.setattr(native_library, "has_gpu", lambda found=has_driver: found)
+        words = repr(SpinConvCalculator(calculator.parameters["model"], device="auto"))
+        assert re.search(r"on cpu, native x86-64-v\d\)$", words), words
 
 
 def test_auto_is_cuda_where_torch_finds_it(calculator: SpinConvCalculator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native_library, "has_gpu", lambda: True)
     if torch.cuda.is_available():
-        assert repr(SpinConvCalculator(calculator.parameters["model"], device="auto")).endswith("on cuda:0)")
+        assert repr(SpinConvCalculator(calculator.parameters["model"], device="auto")).endswith("on cuda:0, torch)")
         return
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # it is asked for then, and torch says why it is not there
     with pytest.raises(ValueError, match="got 'cuda'"):
@@ -206,7 +212,7 @@ def test_a_trial_step_that_brings_atoms_close_is_told_how_steep_it_is(calculator
 
 
 def test_precision_is_the_one_asked_for(calculator: SpinConvCalculator) -> None:
-    assert calculator.model.dtype == torch.float64
+    assert calculator.model.dtype == "float64"
 
 
 # ---- several models
@@ -243,7 +249,7 @@ def test_one_model_has_no_deviation(files: list[Path]) -> None:
 def test_a_committee_of_two_precisions_computes_each_in_its_own(files: list[Path], tmp_path: Path) -> None:
     export_model(random_model(weights_times=2.0), tmp_path / "single.pt")
     committee = SpinConvCalculator([files[0], tmp_path / "single.pt"])
-    assert [file.dtype for file in committee.models] == [torch.float64, torch.float32]
+    assert [file.dtype for file in committee.models] == ["float64", "float32"]
     deviation = committee.get_property("force_deviation", ethanol())
     assert 0 < deviation.max() < 1e-3  # what single precision costs
 
@@ -256,18 +262,81 @@ def test_a_committee_knows_the_elements_that_all_of_its_models_know(files: list[
         SpinConvCalculator([])
 
 
+# ---- two evaluators
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_both_evaluators_give_the_same_numbers(calculator: SpinConvCalculator, name: str) -> None:
+    """The distance networks of the native one are splines, whose error is 1e-13 of a number; sums are in another order."""
+    native, torch = (
+        with_calculator(STRUCTURES[name](), SpinConvCalculator(calculator.parameters["model"], "float64", evaluator=evaluator))
+        for evaluator in ("native", "torch")
+    )
+    references = native.calc.model.metadata["reference_energies"]
+    most = max(1.0, np.abs(native.get_potential_energies() - [references[symbol] for symbol in native.symbols]).max())
+    np.testing.assert_allclose(native.get_potential_energies(), torch.get_potential_energies(), rtol=1e-14, atol=1e-11 * most)
+    np.testing.assert_allclose(native.get_forces(), torch.get_forces(), rtol=0, atol=1e-11 * max(1, np.abs(torch.get_forces()).max()))
+    if native.pbc.all():
+        np.testing.assert_allclose(native.get_stress(), torch.get_stress(), rtol=0, atol=1e-11 * max(1, np.abs(torch.get_stress()).max()))
+
+
+def test_calculators_work_side_by_side_in_threads(calculator: SpinConvCalculator) -> None:
+    expected = with_calculator(triclinic(), calculator).get_forces()
+    found: dict[int, np.ndarray] = {}
+
+    def compute(n: int) -> None:
+        own = SpinConvCalculator(calculator.parameters["model"], "float64", threads=1 + n % 2)
+        for _ in range(10):
+            own.reset()
+            found[n] = with_calculator(triclinic(), own).get_forces()
+
+    threads = [threading.Thread(target=compute, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for forces in found.values():
+        np.testing.assert_array_equal(forces, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"evaluator": "mine"}, "`evaluator` must be one of native, torch, got 'mine'"),
+        ({"evaluator": "native", "device": "cuda"}, "`evaluator` native computes on the CPU, got `device` 'cuda'; use torch"),
+        ({"dtype": "float16"}, "`dtype` must be one of float32, float64, got 'float16'"),
+        ({"threads": -1}, r"`threads` must be 0 \(as many as there are processors, or OMP_NUM_THREADS\) to \d+, got -1"),
+    ],
+)
+def test_what_no_evaluator_can_do_is_refused(files: list[Path], options: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        SpinConvCalculator(files[0], **options)
+
+
+def test_a_model_that_native_is_not_for_is_evaluated_by_torch(tmp_path: Path) -> None:
+    export_model(random_model(lmax=5), tmp_path / "model.pt")
+    assert SpinConvCalculator(tmp_path / "model.pt").model.evaluator == "torch"
+    with pytest.raises(ValueError, match="`evaluator native` is for harmonic models of `lmax` 4 at most"):
+        SpinConvCalculator(tmp_path / "model.pt", evaluator="native")
+
+
 # ---- as ASE has it
 
 
 def test_its_repr_says_what_it_is(files: list[Path]) -> None:
-    assert repr(SpinConvCalculator(files[0])) == f"SpinConvCalculator('{files[0]}', elements H C O Cu, float64 on cpu)"
-    both = SpinConvCalculator(files[:2], dtype="float32")
-    assert repr(both) == f"SpinConvCalculator(['{files[0]}', '{files[1]}'], elements H C O Cu, float32 on cpu)"
+    torch = SpinConvCalculator(files[0], evaluator="torch")
+    assert repr(torch) == f"SpinConvCalculator('{files[0]}', elements H C O Cu, float64 on cpu, torch)"
+    both = repr(SpinConvCalculator(files[:2], dtype="float32"))
+    words = f"SpinConvCalculator(['{files[0]}', '{files[1]}'], elements H C O Cu, float32 on cpu, native x86-64-v"
+    assert (both[:-2], both[-1]) == (words, ")")
 
 
 def test_parameters_make_another_of_it(files: list[Path]) -> None:
     calculator = SpinConvCalculator(files[0], dtype="float32")
-    assert calculator.parameters == {"model": str(files[0]), "dtype": "float32", "device": "cpu"}
+    assert calculator.parameters == {
+        "model": str(files[0]), "dtype": "float32", "device": "cpu", "evaluator": None, "threads": 0,
+    }  # fmt: skip
     assert calculator.todict() == {"model": str(files[0]), "dtype": "float32"}
     again = SpinConvCalculator(**json.loads(json.dumps(calculator.todict())))
     assert repr(again) == repr(calculator)
@@ -279,7 +348,9 @@ def test_a_parameter_that_changes_changes_the_results(files: list[Path]) -> None
     assert atoms.calc.set(model=str(files[1])) == {"model": str(files[1])}
     after = atoms.get_potential_energy()
     assert after == with_calculator(ethanol(), SpinConvCalculator(files[1])).get_potential_energy() != before
-    with pytest.raises(ValueError, match="parameters of SpinConvCalculator are `model`, `dtype` and `device`, got `dtyp`"):
+    with pytest.raises(
+        ValueError, match="parameters of SpinConvCalculator are `model`, `dtype`, `device`, `evaluator`, `threads`, got `dtyp`"
+    ):
         SpinConvCalculator(files[0], dtyp="float32")
 
 
@@ -304,6 +375,6 @@ def test_torch_runs_what_comes_after_as_before(files: list[Path], monkeypatch: p
     monkeypatch.setattr(execution, "energy_and_forces", lambda *given: seen.append(torch._C._get_graph_executor_optimize()) or real(*given))
     for setting in (True, False):
         with torch.jit.optimized_execution(setting):
-            with_calculator(ethanol(), SpinConvCalculator(files[0])).get_forces()
+            with_calculator(ethanol(), SpinConvCalculator(files[0], evaluator="torch")).get_forces()
             assert torch._C._get_graph_executor_optimize() == setting
-    assert seen == [False, False]
+    assert seen == [False] * 4  # the probe, and the molecule

@@ -92,14 +92,14 @@ def test_frames_are_spread_from_the_first_to_the_last(frames: Path) -> None:
 def test_an_engine_has_a_row_and_the_end_is_a_verdict(check: Check, frames: Path) -> None:
     done = check(frames, one=right, other=right, third=absent)
     assert done.exit_code == 0, done.output
-    for engine in ("eager", "scripted", "forward", "one", "other"):
+    for engine in ("eager", "scripted", "forward", "native", "torch", "one", "other"):
         (row,) = [line for line in done.output.splitlines() if line.startswith(f"  {engine} ")]
         assert row.rstrip().endswith("ok")
         assert "frame" in row
     assert done.output.count("it is not installed here") == 1
     assert "20 of 25 frames of many.xyz, spread evenly" in done.output
     last = " ".join(done.output.split())
-    assert last.endswith("All agree with ASE on 20 structures: eager, scripted, forward, one, other; not compared: third.")
+    assert last.endswith("All agree with ASE on 20 structures: eager, scripted, forward, native, torch, one, other; not compared: third.")
 
 
 def test_the_worst_frame_of_a_wrong_engine_is_named(check: Check, frames: Path) -> None:

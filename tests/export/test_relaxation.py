@@ -55,7 +55,10 @@ def test_steps_that_are_over_and_structures_that_cannot_be_evaluated_are_told_ap
 def test_a_loaded_model_says_what_the_calculator_of_its_file_says(tmp_path):
     export_model(random_model(elements=(1, 6, 8), weights_times=2.0), tmp_path / "model.pt", dtype="float64")
     atoms, other = ethanol(), ethanol()
-    atoms.calc, other.calc = LoadedCalculator(load(tmp_path / "model.pt", None)), SpinConvCalculator(tmp_path / "model.pt")
+    atoms.calc, other.calc = (
+        LoadedCalculator(load(tmp_path / "model.pt", None)),
+        SpinConvCalculator(tmp_path / "model.pt", evaluator="torch"),
+    )
     assert atoms.get_potential_energy() == other.get_potential_energy()
     np.testing.assert_array_equal(atoms.get_forces(), other.get_forces())
     atoms.numbers[0] = 7

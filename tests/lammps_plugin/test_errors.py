@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from packed import astray, of_format_1, other_torchscript, repacked, saved, saved_again
+from packed import astray, lone_atom, of_format_1, other_torchscript, repacked, saved, saved_again
 from structures import dimer
 
 from spinconv.export.container import read_container
@@ -192,7 +192,7 @@ def test_a_run_is_refused_with(line: str, words: str, lmp: Any, model_file: Path
 def broken_for_copper(model: Path, path: Path) -> Path:
     """A model that fails, after its first exchange, where two copper atoms are neighbours: its last pair of elements has no factors."""
     name = "blocks.0.of_neighborhood.factors"
-    return repacked(model, path, weights={name: read_container(model).weights[name][:-1]})
+    return repacked(model, path, weights={name: read_container(model).weights[name][:-1]}, probe=lone_atom(model))
 
 
 def test_weights_of_another_shape_are_refused_when_the_file_is_read(lmp: Any, model_file: Path, tmp_path: Path) -> None:

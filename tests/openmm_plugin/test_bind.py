@@ -21,8 +21,8 @@ from spinconv.export.bind import bind_model
 from spinconv.export.check import TOLERANCES, compare
 from spinconv.export.cli import app
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.module import KJ_PER_MOL_PER_EV
 from spinconv.export.reader import read_model
+from spinconv.export.units import KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin.torchforce import Host, host_of, python_with_torchforce
 
 openmm = pytest.importorskip("openmm", reason="OpenMM is not installed")

@@ -18,7 +18,7 @@ from structures import STRUCTURES, ethanol, rattled_fcc, triclinic, water_box, w
 from spinconv.export import SpinConvCalculator
 from spinconv.export.bind import bind_model
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.module import KJ_PER_MOL_PER_EV
+from spinconv.export.units import KJ_PER_MOL_PER_EV
 from spinconv.openmm_plugin import force
 from spinconv.openmm_plugin.python_force import python_force
 from spinconv.openmm_plugin.torchforce import host_of, python_with_torchforce

@@ -42,7 +42,7 @@ struct Options {
   std::string device = "cpu";      // "cpu", "cuda", "cuda:<index>" or "auto": CUDA where there is a device
   std::string dtype;               // "float32", "float64" or "" for the file's own
   std::string evaluator;           // "native", "torch", or "" for native on a CPU that it has code for
-  int threads = 0;                 // of torch within an evaluation; 0: as many as torch has
+  int threads = 0;                 // within an evaluation on the CPU; 0: OMP_NUM_THREADS, or as many as there are processors (with torch, as it has)
   int process_on_node = 0;         // with "cuda" and "auto", process p takes device p modulo the number of devices
   bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy
   bool allow_direct_forces = false;     // accept one that says forces itself, by whoever adds up Result::atom_forces
@@ -98,7 +98,7 @@ struct Result {
   std::vector<double> centroid;
 };
 
-/// A loaded model.pt. Throws Error. Not thread-safe: one object a thread.
+/// A loaded model.pt, which has computed its file's probe and found the numbers of the file. Throws Error. Not thread-safe: one object a thread.
 class Model {
  public:
   explicit Model(const std::string& path, const Options& options = {});
@@ -112,7 +112,7 @@ class Model {
   void evaluate(const Graph& graph, const Request& request, Result& result);
 
  private:
-  struct Implementation;   // everything that knows torch
+  struct Implementation;
   explicit Model(std::unique_ptr<Implementation>);
   std::unique_ptr<Implementation> implementation_;
 };

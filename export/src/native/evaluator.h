@@ -4,21 +4,20 @@
 #pragma once
 
 #include "../container.h"
-
-#include "spinconv/model.h"
+#include "../evaluator.h"
 
 #include <memory>
 #include <string>
 
 namespace spinconv::native {
 
-class Evaluator {
+class Evaluator : public spinconv::Evaluator {
  public:
-  virtual ~Evaluator() = default;
   /// The instruction set: "x86-64-v4".
   virtual const char* level() const = 0;
-  /// See Model::evaluate.
-  virtual void evaluate(const Graph& graph, const Request& request, Result& result) = 0;
+  std::string name() const override { return std::string("native ") + level(); }
+  std::string device() const override { return "cpu"; }
+  bool has_stages() const override { return true; }
 };
 
 /// For the best instruction set that this processor has, or `level` if it has that; null where there is none, and for models that this code

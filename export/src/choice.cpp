@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+#include "choice.h"
+
+#include "native/evaluator.h"
+#include "torch_library.h"
+
+#include <dlfcn.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+namespace spinconv {
+namespace {
+
+constexpr int most_threads = 256;   // on a machine with fewer processors; threads that cannot be made end the process
+
+bool is_device(const std::string& name) {
+  const bool has_index = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 && name.find_first_not_of("0123456789", 5) == std::string::npos;
+  return name == "auto" || name == "cpu" || name == "cuda" || has_index;
+}
+
+int most_threads_here() { return std::max(most_threads, static_cast<int>(std::thread::hardware_concurrency())); }
+
+/// OMP_NUM_THREADS, or as many as there are processors for this process.
+int usual_threads() {
+  const char* said = std::getenv("OMP_NUM_THREADS");
+  if (const int wanted = said == nullptr ? 0 : std::atoi(said); wanted > 0) return std::min(wanted, most_threads_here());
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+/// The native evaluator; null where there is none for this model or this processor.
+std::unique_ptr<Evaluator> make_native(const Container& container, const std::string& name, const Options& options, const std::string& dtype) {
+  const auto refuse = [&](const std::string& why) { throw Error(name + " is damaged: " + why); };
+  std::unique_ptr<Evaluator> evaluator;
+  try {
+    evaluator = native::make_evaluator(container, dtype, options.threads > 0 ? options.threads : usual_threads());
+  } catch (const Error& error) {
+    refuse(error.what());
+  }
+  const auto& info = container.metadata.info;
+  if (evaluator && info.direct_forces) refuse("`forces` must be gradient, models of kind `" + info.kind + "` have no direct ones");
+  return evaluator;
+}
+
+std::unique_ptr<Evaluator> make_torch(const Container& container, const std::string& name, const Options& options, const std::string& dtype, const std::string& why) {
+  MakeTorchEvaluator make;
+  try {
+    make = load_torch_library();
+  } catch (const Error& error) {
+    throw Error(why + " needs torch, which " + error.what());
+  }
+  return std::unique_ptr<Evaluator>(make(container, name, options, dtype));
+}
+
+/// On a machine with a GPU, where it would compute; torch alone knows whether it can.
+std::unique_ptr<Evaluator> make_on_gpu(const Container& container, const std::string& name, const Options& options, const std::string& dtype) {
+  if (!has_gpu()) return nullptr;
+  std::unique_ptr<Evaluator> evaluator;
+  try {
+    evaluator = make_torch(container, name, options, dtype, "");
+  } catch (const std::exception&) {
+    return nullptr;   // what is wrong with the file will be said by who reads it next
+  }
+  return evaluator->device() == "cpu" ? nullptr : std::move(evaluator);
+}
+
+}  // namespace
+
+void check_options(const Options& options) {
+  if (!is_device(options.device)) throw Error("`device` must be auto, cpu, cuda or cuda:<index>, got " + options.device);
+  if (const auto& name = options.dtype; name != "" && name != "float32" && name != "float64") throw Error("`dtype` must be float32 or float64, got " + name);
+  if (const auto& name = options.evaluator; name != "" && name != "native" && name != "torch") throw Error("`evaluator` must be native or torch, got " + name);
+  if (options.threads < 0 || options.threads > most_threads_here()) {
+    throw Error("`threads` must be 0 (as many as there are processors, or OMP_NUM_THREADS) to " + std::to_string(most_threads_here()) + ", got " + std::to_string(options.threads));
+  }
+}
+
+std::unique_ptr<Evaluator> choose_evaluator(const Container& container, const std::string& name, const Options& options, const std::string& dtype) {
+  try {
+    check_weights_fit(container);
+  } catch (const Error& error) {
+    throw Error(name + " is damaged: " + error.what());
+  }
+  const bool on_cpu = options.device == "cpu" || options.device == "auto";
+  if (options.evaluator == "torch") return make_torch(container, name, options, dtype, "`evaluator torch`");
+  if (options.evaluator.empty()) {
+    if (!on_cpu) return make_torch(container, name, options, dtype, "`device` " + options.device);
+    if (options.device == "auto")
+      if (auto evaluator = make_on_gpu(container, name, options, dtype)) return evaluator;
+  } else if (!on_cpu) {
+    throw Error("`evaluator native` computes on the CPU, got `device` " + options.device + "; use `evaluator torch`");
+  }
+  if (auto evaluator = make_native(container, name, options, dtype)) return evaluator;
+  const std::string what = "harmonic models of `lmax` 4 at most, on processors with AVX2 and FMA (x86-64-v3)";
+  if (options.evaluator == "native") throw NotNative("`evaluator native` is for " + what + "; use `evaluator torch`");
+  return make_torch(container, name, options, dtype, name + " is no case for the native evaluator (" + what + ") and");
+}
+
+bool has_gpu() {
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver == nullptr) return false;
+  const auto initialize = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
+  const auto count_devices = reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuDeviceGetCount"));
+  int n = 0;
+  return initialize != nullptr && count_devices != nullptr && initialize(0) == 0 && count_devices(&n) == 0 && n > 0;
+}
+
+}  // namespace spinconv

@@ -1,0 +1,88 @@
+"""Pairs of atoms within a cutoff, by vesin's library. Its Python package imports torch where there is one, which takes seconds and 250 MB:
+of it only the declarations of C are read."""
+
+import ctypes
+import importlib.util
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+Pairs = tuple[np.ndarray, np.ndarray]
+"""Atoms i and j of ordered pairs, int64 [n, 2], sorted by i; vectors from i to j, float64 [n, 3]."""
+
+
+def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
+    """All ordered pairs within `cutoff`, periodic images included; `box` has the lattice vectors as rows.
+
+    >>> pairs, vectors = pairs_within(2.0, np.array([[0.0, 0, 0], [0, 0, 1.5]]), np.zeros((3, 3)), np.zeros(3, dtype=bool))
+    >>> pairs.tolist(), vectors.tolist()
+    ([[0, 1], [1, 0]], [[0.0, 0.0, 1.5], [0.0, 0.0, -1.5]])
+    """
+    c_api, library = vesin_library()
+    if library is None:
+        return pairs_by_its_package(cutoff, positions, box, periodic)
+    options = c_api.VesinOptions()
+    options.cutoff, options.full, options.sorted, options.return_vectors = cutoff, True, True, True
+    found, message = c_api.VesinNeighborList(), ctypes.c_char_p()
+    points, box, periodic = np.ascontiguousarray(positions, float), np.ascontiguousarray(box, float), np.ascontiguousarray(periodic, bool)
+    given = (pointer(points, ctypes.c_double), len(points), pointer(box, ctypes.c_double), pointer(periodic, ctypes.c_bool))
+    device = c_api.VesinDevice(c_api.VesinCPU, 0)
+    try:
+        if library.vesin_neighbors(*given, device, options, ctypes.byref(found), ctypes.byref(message)) != 0:
+            raise RuntimeError((message.value or b"").decode())
+        return copied(found.pairs, found.length, 2, np.int64), copied(found.vectors, found.length, 3, np.float64)
+    finally:
+        library.vesin_free(found)
+
+
+def pairs_by_its_package(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
+    """The same of a vesin whose C interface is not the one that this file knows."""
+    import vesin
+
+    neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
+    pairs, vectors = neighbors.compute(points=positions, box=box, periodic=periodic, quantities="PD")
+    return np.asarray(pairs).astype(np.int64), np.asarray(vectors, dtype=np.float64).reshape(-1, 3)
+
+
+@cache
+def vesin_library() -> tuple[Any, Any]:
+    """vesin's declarations and its library; None for both where they are others than of version 0.6."""
+    spec = importlib.util.find_spec("vesin")
+    if spec is None or spec.origin is None:
+        raise ImportError("vesin is not installed; `pip install vesin`")
+    folder = Path(spec.origin).parent
+    path, declarations = folder / "lib" / "libvesin.so", folder / "_c_api.py"
+    if not (path.is_file() and declarations.is_file()):
+        return None, None
+    c_api = loaded(declarations)
+    names = ("VesinOptions", "VesinNeighborList", "VesinDevice", "VesinCPU", "setup_functions")
+    if not all(hasattr(c_api, name) for name in names) or not hasattr(c_api.VesinOptions, "return_vectors"):
+        return None, None
+    library = ctypes.CDLL(str(path))
+    c_api.setup_functions(library)
+    return (c_api, library) if len(library.vesin_neighbors.argtypes or ()) == 8 else (None, None)
+
+
+def loaded(path: Path) -> ModuleType:
+    """The module in a file, without the package that it is of."""
+    spec = importlib.util.spec_from_file_location(f"spinconv_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def pointer(values: np.ndarray, to: Any) -> Any:
+    """Of an array, which must live on."""
+    return values.ctypes.data_as(ctypes.POINTER(to))
+
+
+def copied(rows: Any, length: int, width: int, dtype: type) -> np.ndarray:
+    """Rows of C as an array of our own, [length, width]."""
+    if length == 0:
+        return np.zeros((0, width), dtype=dtype)
+    return np.ctypeslib.as_array(rows, shape=(length,)).reshape(length, width).astype(dtype)
