@@ -134,7 +134,8 @@ class SpinConvCalculator(Calculator):
         assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
         self._check(atoms, properties or [])
-        edges = edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, self._cutoff)
+        by_torch = any(file.evaluator == "torch" for file in self.models)
+        edges = edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, self._cutoff, ordered=by_torch)
         self.outside = self._alarm.look(edges)
         self.results = _mean([results_of(atoms, file.evaluate(edges)) for file in self.models])
         check_finite(self.results["energy"], self.results["forces"])

@@ -145,7 +145,10 @@ def _evaluators(model: str | os.PathLike[str], dtype: str) -> dict[str, Callable
         except NotNativeError as reason:
             raise EngineUnavailable(str(reason)) from None
 
-    return {evaluator: lambda path, atoms, dtype, evaluator=evaluator: _of_open_model(atoms, opened(evaluator)) for evaluator in EVALUATORS}
+    def evaluate(evaluator: str, path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+        return _of_open_model(atoms, opened(evaluator))
+
+    return {evaluator: partial(evaluate, evaluator) for evaluator in EVALUATORS}
 
 
 def _of_open_model(atoms: ase.Atoms, model: OpenModel) -> EngineResult:

@@ -20,9 +20,12 @@ from spinconv.export.commands.plot import plot
 from spinconv.export.commands.relax import relax
 from spinconv.export.commands.version import print_version
 
+TRAINING = ("torch", "lightning")
+"""Packages that molecular dynamics does without."""
+
 
 class Commands(TyperGroup):
-    """The sub-commands; where what they print has no place, on a full disk say, they end in a sentence."""
+    """The sub-commands; without a package, or a place for what they print, on a full disk say, they end in a sentence."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -30,6 +33,11 @@ class Commands(TyperGroup):
                 return super().main(*args, **kwargs)
             finally:
                 sys.stdout.flush()
+        except ModuleNotFoundError as error:
+            if (missing := (error.name or "").partition(".")[0]) not in TRAINING:
+                raise
+            print(f'ERROR: this command needs {missing}, which comes with training: pip install "spinconv[train]"', file=sys.stderr)
+            sys.exit(1)
         except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would try again when it leaves
             print(f"ERROR: the output could not be written: {error.strerror or error}", file=sys.stderr)

@@ -13,6 +13,6 @@ def check_threads(threads: int, least: int, name: str = "`threads`") -> int:
     2
     """
     if not least <= threads <= MOST_THREADS:
-        default = " (as many as there are processors, or OMP_NUM_THREADS)" if least == 0 else ""
+        default = " (OMP_NUM_THREADS, or all processors)" if least == 0 else ""
         raise ValueError(f"{name} must be {least}{default} to {MOST_THREADS}, got {threads}")
     return threads

@@ -3,6 +3,7 @@ of it only the declarations of C are read."""
 
 import ctypes
 import importlib.util
+import threading
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -11,11 +12,24 @@ from typing import Any
 import numpy as np
 
 Pairs = tuple[np.ndarray, np.ndarray]
-"""Atoms i and j of ordered pairs, int64 [n, 2], sorted by i; vectors from i to j, float64 [n, 3]."""
+"""Atoms i and j of ordered pairs, int64 [n, 2]; vectors from i to j, float64 [n, 3]."""
 
 
-def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
-    """All ordered pairs within `cutoff`, periodic images included; `box` has the lattice vectors as rows.
+class Kept:
+    """A list, whose memory serves the next search."""
+
+    def __init__(self, c_api: Any, library: Any) -> None:
+        self.found, self._free = c_api.VesinNeighborList(), library.vesin_free
+
+    def __del__(self) -> None:
+        self._free(self.found)
+
+
+of_this_thread = threading.local()
+
+
+def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray, ordered: bool = True) -> Pairs:
+    """All ordered pairs within `cutoff`, periodic images included; `box` has the lattice vectors as rows; sorted by i where `ordered`.
 
     >>> pairs, vectors = pairs_within(2.0, np.array([[0.0, 0, 0], [0, 0, 1.5]]), np.zeros((3, 3)), np.zeros(3, dtype=bool))
     >>> pairs.tolist(), vectors.tolist()
@@ -25,17 +39,16 @@ def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic
     if library is None:
         return pairs_by_its_package(cutoff, positions, box, periodic)
     options = c_api.VesinOptions()
-    options.cutoff, options.full, options.sorted, options.return_vectors = cutoff, True, True, True
-    found, message = c_api.VesinNeighborList(), ctypes.c_char_p()
+    options.cutoff, options.full, options.sorted, options.return_vectors, options.n_threads = cutoff, True, ordered, True, 1
+    if not hasattr(of_this_thread, "kept"):
+        of_this_thread.kept = Kept(c_api, library)
+    found, message = of_this_thread.kept.found, ctypes.c_char_p()
     points, box, periodic = np.ascontiguousarray(positions, float), np.ascontiguousarray(box, float), np.ascontiguousarray(periodic, bool)
     given = (pointer(points, ctypes.c_double), len(points), pointer(box, ctypes.c_double), pointer(periodic, ctypes.c_bool))
     device = c_api.VesinDevice(c_api.VesinCPU, 0)
-    try:
-        if library.vesin_neighbors(*given, device, options, ctypes.byref(found), ctypes.byref(message)) != 0:
-            raise RuntimeError((message.value or b"").decode())
-        return copied(found.pairs, found.length, 2, np.int64), copied(found.vectors, found.length, 3, np.float64)
-    finally:
-        library.vesin_free(found)
+    if library.vesin_neighbors(*given, device, options, ctypes.byref(found), ctypes.byref(message)) != 0:
+        raise RuntimeError((message.value or b"").decode())
+    return copied(found.pairs, found.length, 2, np.int64), copied(found.vectors, found.length, 3, np.float64)
 
 
 def pairs_by_its_package(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
@@ -59,7 +72,9 @@ def vesin_library() -> tuple[Any, Any]:
         return None, None
     c_api = loaded(declarations)
     names = ("VesinOptions", "VesinNeighborList", "VesinDevice", "VesinCPU", "setup_functions")
-    if not all(hasattr(c_api, name) for name in names) or not hasattr(c_api.VesinOptions, "return_vectors"):
+    if not all(hasattr(c_api, name) for name in names) or not {"return_vectors", "n_threads"} <= {
+        name for name, _ in c_api.VesinOptions._fields_
+    }:
         return None, None
     library = ctypes.CDLL(str(path))
     c_api.setup_functions(library)

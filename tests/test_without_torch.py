@@ -123,6 +123,22 @@ answer = {{"code": code, "said": " ".join(said.getvalue().split())}}
     assert COMMANDS[command] in str(answer["said"])
 
 
+def test_a_command_that_needs_torch_says_so(python: list[str]) -> None:
+    program = """
+import contextlib, io
+from spinconv.export.cli import app
+said = io.StringIO()
+with contextlib.redirect_stderr(said):
+    try:
+        app(["export", "best.ckpt"])
+    except SystemExit as end:
+        code = end.code
+answer = {"code": code, "said": said.getvalue()}
+"""
+    words = 'ERROR: this command needs torch, which comes with training: pip install "spinconv[train]"\n'
+    assert run(python, program) == {"code": 1, "said": words}
+
+
 @pytest.mark.parametrize(("options", "words"), [("evaluator='torch'", "`evaluator` torch"), ("device='cuda'", "`device` 'cuda'")])
 def test_what_needs_torch_says_so(options: str, words: str, python: list[str]) -> None:
     program = f"""

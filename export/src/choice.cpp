@@ -75,7 +75,7 @@ void check_options(const Options& options) {
   if (const auto& name = options.dtype; name != "" && name != "float32" && name != "float64") throw Error("`dtype` must be float32 or float64, got " + name);
   if (const auto& name = options.evaluator; name != "" && name != "native" && name != "torch") throw Error("`evaluator` must be native or torch, got " + name);
   if (options.threads < 0 || options.threads > most_threads_here()) {
-    throw Error("`threads` must be 0 (as many as there are processors, or OMP_NUM_THREADS) to " + std::to_string(most_threads_here()) + ", got " + std::to_string(options.threads));
+    throw Error("`threads` must be 0 (OMP_NUM_THREADS, or all processors) to " + std::to_string(most_threads_here()) + ", got " + std::to_string(options.threads));
   }
 }
 

@@ -306,7 +306,7 @@ def test_calculators_work_side_by_side_in_threads(calculator: SpinConvCalculator
         ({"evaluator": "mine"}, "`evaluator` must be one of native, torch, got 'mine'"),
         ({"evaluator": "native", "device": "cuda"}, "`evaluator` native computes on the CPU, got `device` 'cuda'; use torch"),
         ({"dtype": "float16"}, "`dtype` must be one of float32, float64, got 'float16'"),
-        ({"threads": -1}, r"`threads` must be 0 \(as many as there are processors, or OMP_NUM_THREADS\) to \d+, got -1"),
+        ({"threads": -1}, r"`threads` must be 0 \(OMP_NUM_THREADS, or all processors\) to \d+, got -1"),
     ],
 )
 def test_what_no_evaluator_can_do_is_refused(files: list[Path], options: dict[str, object], words: str) -> None:

@@ -102,7 +102,7 @@ def test_forces_that_are_no_gradient_are_refused_by_every_door(nonconservative_f
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"threads": -1}, "`threads` must be 0 (as many as there are processors, or OMP_NUM_THREADS) to "),
+        ({"threads": -1}, "`threads` must be 0 (OMP_NUM_THREADS, or all processors) to "),
         ({"skin": -0.1}, "`skin` must be 0 or a length (nm), got -0.1"),
     ],
 )
