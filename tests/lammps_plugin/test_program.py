@@ -69,18 +69,19 @@ def test_the_folder_has_one_plugin() -> None:
     assert [path.name for path in Path(plugin_dir()).glob("*plugin.so")] == ["spinconvplugin.so"]
 
 
-def test_libtorch_is_loaded_only_where_the_style_is_used(model_file: Path) -> None:
+def test_libtorch_is_loaded_only_where_it_is_asked_for(model_file: Path) -> None:
     code = f"""
 from spinconv.lammps_plugin import engine
 def has_torch():
     return "libtorch" in open("/proc/self/maps").read()
 lmp = engine.open_lammps()
 print(has_torch())
-lmp.command("pair_style spinconv {model_file}")
-print(has_torch())
+for evaluator in ("native", "torch"):
+    lmp.command("pair_style spinconv {model_file} evaluator " + evaluator)
+    print(has_torch())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True"]
+    assert done.stdout.split() == ["False", "False", "True"]
 
 
 @pytest.mark.skipif(not EXAMPLE.is_dir(), reason="examples/ is not here")
