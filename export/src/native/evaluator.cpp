@@ -43,7 +43,7 @@ class EvaluatorOf : public Evaluator {
   }
 
   const char* level() const override { return level_.name; }
-  int64_t n_moments() const override { return std::max(moments_width(), sums_width()); }
+  int64_t n_moments() const override { return std::max(parameters_.shape.n_low * parameters_.shape.used, parameters_.shape.used + 1); }
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
     task_ = {&graph, &request, &result, n_blocks_, !request.gradients ? 0 : request.centroid ? with_centroid : energy_alone};
