@@ -56,13 +56,13 @@ class Build(NamedTuple):
         )
 
 
-def torch_evaluator_problem() -> str:
-    """Why the engines' `evaluator torch` cannot run here, or nothing. Torch is not imported."""
+def torch_evaluator_problem(kind: str) -> str:
+    """Why the engines' `evaluator torch` cannot run a model of a kind here, or nothing. Torch is not imported."""
     build = read_build(TORCH_EVALUATOR)
     if build.not_built:
         return build.in_words()
     try:
-        return build.torch_problem(version("torch"))
+        return build.kind_problem(kind) or build.torch_problem(version("torch"))
     except PackageNotFoundError:
         return "evaluator torch: torch is not installed; `pip install torch`"
 

@@ -12,7 +12,7 @@ import numpy as np
 from spinconv.export.build import torch_evaluator_problem
 from spinconv.export.calculator import SpinConvCalculator, results_of
 from spinconv.export.check_structures import Structures, own_structures, read_structures
-from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines
+from spinconv.export.engines import EngineResult, EngineUnavailable, Evaluate, installed_engines, metadata_of
 from spinconv.export.evaluators import EVALUATORS, OpenModel, has_torch
 from spinconv.export.extrapolation import allow_extrapolation
 from spinconv.export.metadata import PRECISIONS
@@ -135,10 +135,11 @@ def _ways_in_torch(
 
 def _evaluators(model: str | os.PathLike[str], dtype: str) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
     """Those of the library, by name."""
+    kind = metadata_of(model).kind
 
     @cache
     def opened(evaluator: str) -> OpenModel:
-        if evaluator == "torch" and (problem := torch_evaluator_problem()):
+        if evaluator == "torch" and (problem := torch_evaluator_problem(kind)):
             raise EngineUnavailable(problem)
         try:
             return NativeModel(model, dtype, evaluator=evaluator)

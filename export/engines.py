@@ -1,5 +1,6 @@
 """What an engine that runs a model file gives back to be compared; engines register in the entry-point group "spinconv.engines"."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib.metadata import entry_points
@@ -40,7 +41,7 @@ def asked_by_name(model_path: str) -> dict[str, bool]:
     return {"nonconservative": not said.conservative and not direct, "direct_forces": direct}
 
 
-def metadata_of(model_path: str) -> "Metadata":
+def metadata_of(model_path: str | os.PathLike[str]) -> "Metadata":
     """What a model file says of itself."""
     from spinconv.export.container import read_container  # which those who ask for an engine's MPI need not wait for
 
@@ -50,7 +51,7 @@ def metadata_of(model_path: str) -> "Metadata":
 def check_kind(model_path: str, plugin: str, ranks: int = 1) -> None:
     """Raises EngineUnavailable where a plugin (its sub-package) does not run the kind of a model file, or not on so many MPI ranks."""
     kind = metadata_of(model_path).kind
-    if problem := read_build(plugin).kind_problem(kind) or ("" if KINDS[kind].has_native else torch_evaluator_problem()):
+    if problem := read_build(plugin).kind_problem(kind) or ("" if KINDS[kind].has_native else torch_evaluator_problem(kind)):
         raise EngineUnavailable(problem)
     if ranks > 1 and not KINDS[kind].has_stages:
         raise EngineUnavailable(f"models of kind {kind} run on one MPI rank")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from grid_models import grid_model
 
+from models import SHIPPED_MODEL
 from spinconv.export import build as build_module
 from spinconv.export import export_model
 from spinconv.export.build import PLUGINS, TORCH_EVALUATOR, minor, read_build
@@ -139,7 +140,7 @@ def test_python_refuses_another_torch_before_an_engine_is_loaded(monkeypatch: py
     for plugin in PLUGINS:
         with pytest.raises(EngineUnavailable, match=words):
             check_kind(str(tmp_path / "grid.pt"), plugin)
-        check_kind(str(example_model()), plugin)
+        check_kind(str(SHIPPED_MODEL), plugin)
 
 
 # ---- wheels

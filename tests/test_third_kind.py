@@ -95,8 +95,9 @@ def test_a_file_says_what_its_forces_are(file: Path, says: str) -> None:
 
 def test_eager_scripted_and_loaded_agree(file: Path) -> None:
     rows = compare(file, engines={})
-    assert {row.engine for row in rows} == {"eager", "scripted", "forward"}
-    assert all(TOLERANCES["float64"].holds_for(row) for row in rows)
+    assert {row.engine for row in rows if not row.unavailable} >= {"eager", "scripted", "forward"}
+    assert {row.engine for row in rows if row.unavailable} >= {"native"}
+    assert all(row.unavailable or TOLERANCES["float64"].holds_for(row) for row in rows)
 
 
 def test_engines_agree_or_say_why_they_cannot_run_it(file: Path) -> None:
