@@ -53,28 +53,35 @@ def open_model(
         raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")
     if evaluator is not None and evaluator not in EVALUATORS:
         raise ValueError(f"`evaluator` must be one of {', '.join(EVALUATORS)}, got {evaluator!r}")
-    check_threads(threads, least=0)
-    from spinconv.export.native_library import NativeModel, NotNativeError, has_gpu
-
     if evaluator == "native" and device not in ("cpu", "auto"):
         raise ValueError(f"`evaluator` native computes on the CPU, got `device` {device!r}; use torch")
+    check_threads(threads, least=0)
     why = "`evaluator` torch" if evaluator == "torch" else f"`device` {device!r}"
-    try:
-        if evaluator == "native" or (evaluator is None and (device == "cpu" or (device == "auto" and not (has_gpu() and has_torch())))):
+    if evaluator == "native" or (evaluator is None and is_cpu(device)):
+        from spinconv.export.native_library import NativeModel, NotNativeError
+
+        try:
             return NativeModel(path, dtype, threads=threads)
-    except NotNativeError as error:
-        if evaluator == "native":
-            raise
-        why = f"`{os.fspath(path)}` ({error})"
+        except NotNativeError as error:
+            if evaluator == "native":
+                raise
+            why = f"`{os.fspath(path)}` ({error})"
     if not has_torch():
         raise ValueError(f"{why} needs torch, which is not installed; `pip install torch`")
-    from spinconv.export.reader import usable_device
     from spinconv.export.torch_model import TorchModel
 
-    found = usable_device(device)
-    if device == "auto" and found.type == "cpu" and evaluator is None:
-        return open_model(path, dtype, "cpu", None, threads)
-    return TorchModel(path, dtype, found)
+    return TorchModel(path, dtype, device)
+
+
+def is_cpu(device: str) -> bool:
+    """Whether a device is the CPU: of "auto" torch is asked only where there is a GPU."""
+    from spinconv.export.native_library import has_gpu
+
+    if device != "auto" or not (has_torch() and has_gpu()):
+        return device in ("cpu", "auto")
+    from spinconv.export.reader import usable_device
+
+    return usable_device(device).type == "cpu"
 
 
 def has_torch() -> bool:

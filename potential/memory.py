@@ -18,7 +18,7 @@ def keep_freed_memory() -> None:
     """Tells glibc not to give large blocks back to the kernel; elsewhere, nothing. The setting holds for the whole process.
 
     glibc maps every block above 32 MB anew and the kernel clears it page by page: with 100,000 edges that took three quarters of an
-    evaluation (docs/performance.md). The process then keeps its largest size. export/src/model.cpp does the same for the engines.
+    evaluation (docs/performance.md). The process then keeps its largest size. export/src/torch_evaluator.cpp does the same for the engines.
     """
     if not sys.platform.startswith("linux"):
         return
