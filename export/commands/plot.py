@@ -69,7 +69,7 @@ def sphere(
     """What an edge sees of the neighbours of its sender: the atoms in its frame, and messages on the sphere."""
     from ase.data import chemical_symbols
 
-    from spinconv.export.execution import check_elements
+    from spinconv.export.guards import check_elements
     from spinconv.export.loading import load
     from spinconv.export.pictures.neighborhood import draw_neighborhood
     from spinconv.export.relaxation import picked
