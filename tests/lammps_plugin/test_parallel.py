@@ -8,7 +8,7 @@ import ase
 import numpy as np
 import pytest
 from ase.data import chemical_symbols
-from packed import repacked
+from packed import lone_atom, repacked
 from structures import ethanol, slab_with_adsorbate, tiny_cell, triclinic, water_box
 
 from models import SHIPPED_MODEL, random_model
@@ -128,7 +128,7 @@ def write_hard_model(folder: Path, weights_times: float) -> Path:
     write_gentle_model(folder / "gentle.pt", weights_times=weights_times)
     pairs = read_container(folder / "gentle.pt").weights["constants.pairs"].copy()
     pairs[:, -1] = 0.0  # 1 / cutoff of the envelope
-    return repacked(folder / "gentle.pt", folder / "hard.pt", weights={"constants.pairs": pairs})
+    return repacked(folder / "gentle.pt", folder / "hard.pt", weights={"constants.pairs": pairs}, probe=lone_atom(folder / "gentle.pt"))
 
 
 def write_gentle_model(path: Path, seed: int = 0, weights_times: float = 1.0) -> None:
