@@ -4,7 +4,6 @@
     python benchmarks/in_lammps.py evaluators    ethanol and 192-atom water: a step by `evaluator native` and by `evaluator torch`, in turns
     python benchmarks/in_lammps.py kinds         ethanol by both kinds of models, a slab of 78 atoms by OC20's: a step on one rank
     python benchmarks/in_lammps.py memory        20,000 steps of ethanol with neighbour rebuilds: resident memory
-    python benchmarks/in_lammps.py edges         peak memory of 1,536 atoms of water less that of 192, by edge
     python benchmarks/in_lammps.py threads       1,536 atoms of water by one thread and by two, in turns
     python benchmarks/in_lammps.py chunk         20,000 atoms of water: time and memory by `chunk`
     python benchmarks/in_lammps.py scaling       strong and weak scaling of water over MPI ranks, with a plot
@@ -39,7 +38,7 @@ from rich.table import Table
 mpl.use("Agg")  # a file is all that is asked for
 import matplotlib.pyplot as plt
 
-from spinconv.export import export_model, read_model
+from spinconv.export import export_model
 from spinconv.lammps_plugin.data import data_file, input_lines
 from spinconv.lammps_plugin.engine import open_lammps
 from spinconv.potential import build_graph
@@ -208,18 +207,6 @@ def chunk(
         loop, peak = _run(f"{side} {side} {side}", steps, 1, f"chunk {edges}")
         table.add_row(f"{edges:,}", f"{loop / steps:.1f}", f"{peak:.2f}")
     console.print(table)
-
-
-@app.command()
-def edges(evaluator: Annotated[str, typer.Option(help="native or torch.")] = "native") -> None:
-    """Memory of an edge: the largest resident memory of 1,536 atoms of water less that of 192, all edges at once."""
-    words = f"threads 1 evaluator {evaluator} chunk 0"
-    peaks, counts = [], []
-    for replicate in ("1 1 1", "2 2 2"):  # the smaller first: the system tells the largest of all processes so far
-        peaks.append(_run(replicate, 1, 1, words)[1] * 2**20)
-        box = ase.io.read(WATER, format="lammps-data").repeat([int(n) for n in replicate.split()])
-        counts.append(build_graph(box, read_model(WATER_MODEL).metadata["cutoff"]).edge_index.shape[1])
-    console.print(f"{evaluator}: {(peaks[1] - peaks[0]) / (counts[1] - counts[0]):.2f} KiB an edge, {counts[0]:,} and {counts[1]:,} edges")
 
 
 @app.command()
