@@ -35,6 +35,10 @@ void* counted(void* memory) {
 }  // namespace
 
 void* operator new(size_t bytes) { return counted(std::malloc(bytes)); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  ++n_allocations;
+  return std::malloc(bytes);
+}
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
