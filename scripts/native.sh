@@ -33,7 +33,7 @@ aarch64() {
     local model
     model=$(mktemp -d)/model.pt
     PYTHONPATH=tests${PYTHONPATH:+:$PYTHONPATH} python -m harmonic_shapes "$model"
-    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/export/tests/test_evaluator armv8-a "$model"
+    qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/export/test_evaluator armv8-a "$model"
 }
 
 for part in ${*:-sanitizers clang aarch64}; do
