@@ -2,7 +2,7 @@
 
     python benchmarks/native.py build/ci          a build folder of CMake with -DSPINCONV_TESTS=ON; --threads 2, --seconds 5
 
-The shipped models of ethanol and water, and one of random weights for copper: 2 blocks, 32 channels, lmax 3, float32. Processor time,
+The shipped model of water, and models of random weights for ethanol and copper: 2 blocks, 32 channels, lmax 3, float32. Processor time,
 medians. Memory of an edge is the peak of 1,536 atoms of water less that of 192, all edges at once.
 """
 
@@ -69,9 +69,11 @@ def main(
     table = Table("system", "edges", "level", "ms", "µs an edge", "atom-steps a second")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        export_model(HarmonicSpinConv(ModelConfig(elements=(29,), n_blocks=2), [0.0], 1.0, 43.0), folder / "copper.pt")
+        for system, elements, neighbors in (("ethanol", (1, 6, 8), 8.0), ("copper", (29,), 43.0)):
+            config = ModelConfig(elements=elements, n_blocks=2, channels=32)
+            export_model(HarmonicSpinConv(config, [0.0] * len(elements), 1.0, neighbors), folder / f"{system}.pt")
         systems = {
-            "ethanol": (SYSTEMS["ethanol"](), MODELS / "ethanol" / "model.pt"),
+            "ethanol": (SYSTEMS["ethanol"](), folder / "ethanol.pt"),
             "water": (water(4), MODELS / "water" / "model.pt"),
             "water, 8 boxes": (water(4).repeat(2), MODELS / "water" / "model.pt"),
             "copper": (SYSTEMS["copper"](), folder / "copper.pt"),

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spinconv.export.console import errors_in_words
-from spinconv.export.execution import check_elements
+from spinconv.export.guards import check_elements
 from spinconv.export.loading import load
 from spinconv.potential.kinds import has_direct_forces
 from spinconv.potential.memory import keep_freed_memory
