@@ -61,6 +61,17 @@ struct TrainingLevel {
   Level level;
   const TrainingKernels<float>& of_float;
   const TrainingKernels<double>& of_double;
+
+  template <class T>
+  const TrainingKernels<T>& kernels() const {
+    if constexpr (sizeof(T) == sizeof(float)) return of_float;
+    else return of_double;
+  }
+  template <class T>
+  const Kernels<T>& evaluation() const {
+    if constexpr (sizeof(T) == sizeof(float)) return level.of_float;
+    else return level.of_double;
+  }
 };
 
 TrainingLevel training_level_armv8_a();
