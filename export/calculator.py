@@ -94,6 +94,13 @@ class SpinConvCalculator(Calculator):
                 f"`model` must be the file that the pickled calculator was made of, {self.parameters['model']} has other weights"
             )
 
+    def get_spin_polarized(self) -> bool:
+        """No model knows of spins.
+
+        Without this method ASE would set one, and so make of the calculator a cycle, whose memory waits for the garbage collector.
+        """
+        return False
+
     @property
     def direct_forces(self) -> bool:
         """Whether a model says its forces itself: for relaxations; dynamics with them conserves no energy, and there is no stress."""

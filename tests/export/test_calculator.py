@@ -1,9 +1,11 @@
 """SpinConvCalculator: ASE's conventions, any cell."""
 
+import gc
 import json
 import pickle
 import re
 import threading
+import weakref
 from pathlib import Path
 
 import ase
@@ -378,3 +380,16 @@ def test_torch_runs_what_comes_after_as_before(files: list[Path], monkeypatch: p
             with_calculator(ethanol(), SpinConvCalculator(files[0], evaluator="torch")).get_forces()
             assert torch._C._get_graph_executor_optimize() == setting
     assert seen == [False] * 4  # the probe, and the molecule
+
+
+def test_a_calculator_that_nobody_has_any_more_gives_its_memory_back_at_once(tmp_path: Path) -> None:
+    export_model(random_model(weights_times=2.0), tmp_path / "model.pt")
+    calculator = SpinConvCalculator(tmp_path / "model.pt")
+    calculator.get_potential_energy(ethanol())
+    gone = weakref.ref(calculator)
+    gc.disable()
+    try:
+        del calculator
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -611,7 +611,8 @@ def test_a_few_ethanol_frames_are_learned_from_the_example_config(tmp_path):
     ase.io.write(tmp_path / "test.xyz", ase.io.read(DATA / "rmd17_ethanol" / "test.xyz", ":5"))
     ase.io.write(tmp_path / "isolated_atoms.xyz", ase.io.read(DATA / "rmd17_ethanol" / "isolated_atoms.xyz", ":"))
     (tmp_path / "ethanol.yaml").write_text(example.read_text())
-    changes = ["data.validation=5", "max_epochs=30", "model.channels=8", "model.lmax=2", "schedule.warmup_steps=0", "accelerator=cpu"]
+    budget = ["data.extra=null", "data.validation=5", "max_time=null", "max_epochs=30", "epoch_steps=null", "schedule.warmup_steps=0"]
+    changes = [*budget, "loss.type=mse", "model.channels=8", "model.lmax=2", "ema_decay=0.9", "accelerator=cpu"]
     config = read_config(tmp_path / "ethanol.yaml", changes)
     fit(config, Source("ethanol.yaml", tmp_path), tmp_path / "out", console=Console(file=io.StringIO()))
     forces = [float(record["forces_mae_mev_per_angstrom"]) for record in records(tmp_path / "out")]
