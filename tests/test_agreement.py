@@ -32,7 +32,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_engine_gives_the_numbers_of_ase(
     files: dict[str, Path], weights: str, name: str, make: Callable[[], ase.Atoms], engine: str
 ) -> None:
-    """1e-8 eV/atom and 1e-7 eV/Å are asked for; sums in another order leave 1e-12 of either."""
+    """1e-8 eV/atom and 1e-7 eV/Å are asked for; sums in another order leave 1e-12 of either.
+
+    Far from what it was trained on a model says forces of a million eV/Å: then as much of these.
+    """
     if importlib.util.find_spec(engine) is None:
         pytest.skip(f"{engine} is not installed")
     if engine == "openmm" and name == "slab with adsorbate":
@@ -43,9 +46,10 @@ def test_engine_gives_the_numbers_of_ase(
     forces = atoms.get_forces()
     result = installed_engines()[engine](str(files[weights]), make(), "float64")  # installed but without our plugin: this raises
     assert np.abs(forces).max() > 1e-3 or name == "tiny cell"  # weights so small that anything agrees would prove nothing
-    assert result.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-8 * len(atoms))
-    np.testing.assert_allclose(result.forces, forces, rtol=0, atol=1e-7)
+    times = max(1.0, np.abs(forces).max() / 1e4)
+    assert result.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-8 * len(atoms) * times)
+    np.testing.assert_allclose(result.forces, forces, rtol=0, atol=1e-7 * times)
     if atoms.pbc.all() and engine == "lammps":
         np.testing.assert_allclose(
-            result.stress * atoms.get_volume(), atoms.get_stress() * atoms.get_volume(), rtol=0, atol=1e-7 * len(atoms)
+            result.stress * atoms.get_volume(), atoms.get_stress() * atoms.get_volume(), rtol=0, atol=1e-7 * len(atoms) * times
         )
