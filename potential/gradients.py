@@ -1,19 +1,15 @@
 """Forces and virials as the gradient of the energy with respect to the edge vectors, or forces that a model says itself."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
 from spinconv.potential.graph import Graph
-from spinconv.potential.kinds import has_direct_forces
+from spinconv.potential.kinds import TrainingStep, has_direct_forces
 from spinconv.potential.model import PotentialModel
 
 Model = PotentialModel | torch.jit.ScriptModule
 """A model of any kind, or its TorchScript."""
-
-Step = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""Energies of atoms and the gradient of their sum from (numbers, edge_index, vectors): a `TrainingStep`."""
 
 
 class Evaluation(NamedTuple):
@@ -55,7 +51,7 @@ def energy_and_forces(model: Model, graph: Graph, create_graph: bool = False) ->
     return with_gradient(graph, atom_energies, gradient)
 
 
-def energy_and_forces_by(step: Step, graph: Graph) -> Evaluation:
+def energy_and_forces_by(step: TrainingStep, graph: Graph) -> Evaluation:
     """The same by a step, whose weights it has itself; differentiable with respect to them where they are."""
     return with_gradient(graph, *step(graph.numbers, graph.edge_index, graph.vectors))
 

@@ -16,6 +16,7 @@ from spinconv.potential.model import PotentialModel
 from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config
 from spinconv.potential.training.data import Batch, join, labelled_graph
+from spinconv.potential.training.engine import training_step
 from spinconv.potential.training.frames import Frame
 from spinconv.potential.training.module import Training
 from spinconv.potential.training.optimizer import optimizer_of
@@ -48,7 +49,8 @@ def times_of(trained: Sequence[tuple[PotentialModel, Config]], learned: Sequence
 def step_of(model: PotentialModel, config: Config, batch: Batch) -> Callable[[], object]:
     """What makes a training step of a copy of the model, as the trainer does."""
     pupil = copy.deepcopy(model)
-    module = Training(pupil, model.config, config, steps=1, clock=Clock(None, 1), about={}, coverage={})
+    engine = training_step(config, pupil, "the config")
+    module = Training(pupil, model.config, config, steps=1, clock=Clock(None, 1), about={}, coverage={}, step=engine)
     optimizer = optimizer_of(pupil, config.optimizer)
 
     def step() -> None:

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 from spinconv.potential.config import KindConfig
 from spinconv.potential.coverage import Coverage, coverage_of
-from spinconv.potential.kinds import NoTrainingStepError, TrainingStep, kind_of, make_model
+from spinconv.potential.kinds import kind_of, make_model
 from spinconv.potential.memory import keep_freed_memory
 from spinconv.potential.model import PotentialModel
 from spinconv.potential.safe_write import write_file
@@ -33,6 +33,7 @@ from spinconv.potential.training.clock import Clock
 from spinconv.potential.training.config import Config, ConfigError, model_config
 from spinconv.potential.training.data import Batch, BatchStream, GraphDataset, Once, check_memory, loader
 from spinconv.potential.training.doubts import judged_half_way, say_doubt, undetermined_references
+from spinconv.potential.training.engine import training_step
 from spinconv.potential.training.frames import DataError, check_elements, elements_of
 from spinconv.potential.training.lock import locked
 from spinconv.potential.training.module import Training
@@ -100,9 +101,8 @@ def fit_alone(
     # the training
     history = HistoryLog(output, clock, headline(source, config, model, splits))
     arguments: dict[str, Any] = {"ckpt_path": output / "last.ckpt", "weights_only": True} if resume else {}
-    with quiet_lightning():
+    with quiet_lightning(), without_looking_for_garbage():
         trainer = lightning_trainer(config, epochs, [clock, history, Display(console, history), BestAndLast(output)])
-        gc.freeze()  # what is there stays: to look through it again and again takes a tenth of a step
         trainer.fit(module, training, validation, **arguments)
         seconds = clock.seconds
     best = output / "best.ckpt"
@@ -227,24 +227,15 @@ def build_model(config: Config, architecture: KindConfig, numbers: Statistics, c
     return model
 
 
-def training_step(config: Config, model: PotentialModel, name: str) -> TrainingStep | None:
-    """What trains the model in the place of torch; None where torch does: where a GPU is used, or nothing else is there."""
-    if config.engine == "torch":
-        return None
+@contextmanager
+def without_looking_for_garbage() -> Iterator[None]:
+    """What is there stays as long: that the collector looks through it again and again takes a tenth of a step."""
+    gc.collect()
+    gc.freeze()
     try:
-        if not on_cpu(config):
-            raise NoTrainingStepError("the native training step is for a CPU")
-        return kind_of(model.config).training_step(model, torch.get_num_threads())
-    except NoTrainingStepError as reason:
-        if config.engine == "native":
-            raise ConfigError(f"{name}: `engine: native` cannot be had: {reason}; use `engine: torch`") from reason
-        return None
-
-
-def on_cpu(config: Config) -> bool:
-    """Whether a training is one on a CPU; `auto` is where there is no GPU."""
-    has_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    return config.accelerator == "cpu" or (config.accelerator == "auto" and not has_gpu)
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

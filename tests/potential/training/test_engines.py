@@ -8,8 +8,8 @@ import ase.io
 import pytest
 import torch
 
-from spinconv.potential.training import trainer
-from spinconv.potential.training.config import ConfigError
+from spinconv.potential.training.config import Config, ConfigError
+from spinconv.potential.training.engine import on_cpu
 
 from .conftest import labelled
 from .test_training import records, run
@@ -53,6 +53,6 @@ def test_the_engine_is_native_where_it_can_be(train_file: Path, tmp_path: Path, 
     with pytest.raises(ConfigError, match=r"tiny.yaml: `engine: native` cannot be had: models of kind `grid` are trained by torch; use"):
         run(tmp_path, "grid", engine="native", model=grid, max_epochs=1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    config = trainer.Config.model_validate({"data": {"train": "train.xyz"}, "max_epochs": 1})
-    assert not trainer.on_cpu(config)
-    assert trainer.on_cpu(config.model_copy(update={"accelerator": "cpu"}))
+    config = Config.model_validate({"data": {"train": "train.xyz"}, "max_epochs": 1})
+    assert not on_cpu(config)
+    assert on_cpu(config.model_copy(update={"accelerator": "cpu"}))
