@@ -11,6 +11,7 @@ import numpy as np
 from spinconv.export.build import BUILD
 from spinconv.export.container import MOST_FILE, unpack_metadata
 from spinconv.export.evaluators import Numbers
+from spinconv.potential.c_library import declare
 from spinconv.potential.edges import Edges
 from spinconv.potential.sealed import read_bounded
 
@@ -41,12 +42,6 @@ def load_library() -> ctypes.CDLL:
     declare(library, "spinconv_evaluate", ctypes.c_int, array, whole, array, whole, *[array] * 6)
     declare(library, "spinconv_has_gpu", ctypes.c_int)
     return library
-
-
-def declare(library: ctypes.CDLL, name: str, result: Any, *arguments: Any) -> None:
-    """What a function of the library takes and gives."""
-    function = getattr(library, name)
-    function.restype, function.argtypes = result, arguments
 
 
 def has_gpu() -> bool:

@@ -6,6 +6,7 @@ Energies, their gradients, and how a loss of both changes with every weight, wit
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import safetensors.numpy
 import torch
 from torch.autograd.function import once_differentiable
 
+from spinconv.potential.c_library import declare
 from spinconv.potential.harmonic.model import HarmonicSpinConv
 from spinconv.potential.kinds import NoTrainingStepError
 
@@ -36,7 +38,7 @@ class HarmonicTrainingStep:
         self.model, self.threads = model, threads
         if self.dtype not in DTYPES or any(p.device.type != "cpu" for p in self.parameters.values()):
             raise NoTrainingStepError(f"the native training step is for float32 and float64 on a CPU, the model is {self.dtype}")
-        self._library = open_library()
+        self._library = load_library()
         exact = {**{name: p.detach() for name, p in model.named_parameters()}, **dict(model.named_buffers()), **model.exact_constants()}
         arrays = safetensors.numpy.save({name: as_array(value) for name, value in exact.items()})
         elements, problem = model.config.elements, ctypes.create_string_buffer(SENTENCE)
@@ -111,26 +113,21 @@ class _Step(torch.autograd.Function):
         return (None, None, None, None, *made)
 
 
-def open_library() -> ctypes.CDLL:
-    """The library; NoTrainingStepError where it was not built."""
+@cache
+def load_library() -> ctypes.CDLL:
+    """The library, loaded once; NoTrainingStepError where it was not built."""
     try:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
         raise NoTrainingStepError(f"the native training step is not in this build ({error})") from error
-    i64, real, pointers, text = ctypes.c_int64, ctypes.c_double, ctypes.c_void_p, ctypes.c_char_p
-    graph: list[Any] = [pointers, pointers, i64, i64, pointers, pointers, pointers]
-    arrays: list[Any] = [ctypes.c_int, text, i64, text]
-    model: list[Any] = [real, real, real, i64, i64, pointers, pointers]
-    library.spinconv_training_new.restype = ctypes.c_void_p
-    library.spinconv_training_new.argtypes = [*arrays, *model, ctypes.c_int, text, text, i64]
-    library.spinconv_training_delete.restype = None
-    library.spinconv_training_delete.argtypes = [ctypes.c_void_p]
-    library.spinconv_training_level.restype = text
-    library.spinconv_training_level.argtypes = [ctypes.c_void_p]
-    library.spinconv_training_evaluate.restype = ctypes.c_bool
-    library.spinconv_training_evaluate.argtypes = [*graph, pointers, pointers, text, i64]
-    library.spinconv_training_differentiate.restype = ctypes.c_bool
-    library.spinconv_training_differentiate.argtypes = [*graph, pointers, pointers, pointers, text, i64]
+    text, whole, real, array, flag = ctypes.c_char_p, ctypes.c_int64, ctypes.c_double, ctypes.c_void_p, ctypes.c_int
+    graph, problem = [array, array, whole, whole, array, array, array], [text, whole]
+    model = [real, real, real, whole, whole, array, array]
+    declare(library, "spinconv_training_new", array, flag, text, whole, text, *model, flag, text, *problem)
+    declare(library, "spinconv_training_delete", None, array)
+    declare(library, "spinconv_training_level", text, array)
+    declare(library, "spinconv_training_evaluate", ctypes.c_bool, *graph, array, array, *problem)
+    declare(library, "spinconv_training_differentiate", ctypes.c_bool, *graph, array, array, array, *problem)
     return library
 
 

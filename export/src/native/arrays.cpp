@@ -7,11 +7,11 @@ namespace spinconv::native {
 
 template <class T>
 void Arrays<T>::reserve(const Shape& shape, const Task& task, const SortedEdges& sorted, int n_threads) {
-  const int64_t n_edges = task.graph->n_edges, n_nodes = task.n_nodes(), stride = (n_edges + row_multiple) / row_multiple * row_multiple;
+  const int64_t n_edges = task.graph->n_edges, n_nodes = task.n_nodes();
   const int64_t moments_size = shape.n_low * shape.channels;
   messages_size_ = n_edges * shape.channels;
   keeps_ = task.n_adjoints > 0 && task.all_are_kept();
-  reserve_edges(shape, sorted, n_edges, stride);
+  this->reserve_edges(shape, sorted);
   reserve_workspaces(shape, task, sorted, n_threads);
   messages_.fit((task.n_blocks + 1) * messages_size_);
   moments.resize(task.n_blocks), polynomials.resize(task.n_blocks);
@@ -26,25 +26,10 @@ void Arrays<T>::reserve(const Shape& shape, const Task& task, const SortedEdges&
   for (int a = 0; a < task.n_adjoints; ++a) {
     of_edges[a].messages = of_messages_[a].fit(messages_size_);
     of_edges[a].harmonics = of_harmonics_[a].fit(n_edges * shape.high);
-    of_edges[a].envelope = of_envelope_[a].fit(stride);
-    of_edges[a].shown = of_shown_[a].fit(stride);
+    of_edges[a].envelope = of_envelope_[a].fit(this->edges.stride);
+    of_edges[a].shown = of_shown_[a].fit(this->edges.stride);
     of_moments[a].fit(n_nodes * moments_size);
   }
-}
-
-template <class T>
-void Arrays<T>::reserve_edges(const Shape& shape, const SortedEdges& sorted, int64_t n_edges, int64_t stride) {
-  edges.vectors = vectors.zeros(3 * stride);
-  edges.directions = directions_.fit(3 * stride);
-  edges.stride = stride;
-  edges.distances = distances_.fit(stride);
-  edges.inverse_distances = inverse_distances_.fit(stride);
-  edges.shown = shown_.fit(stride);
-  edges.shown_slope = shown_slope_.fit(stride);
-  edges.envelope = envelope_.fit(stride);
-  edges.envelope_slope = envelope_slope_.fit(stride);
-  edges.harmonics = harmonics_.fit(n_edges * shape.high);
-  edges.pair = sorted.pair.data();
 }
 
 template <class T>

@@ -2,9 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "buffer.h"
-#include "kernels.h"
-#include "sorted_edges.h"
+#include "edge_arrays.h"
 
 #include "spinconv/model.h"
 
@@ -34,10 +32,9 @@ struct Task {
 };
 
 template <class T>
-struct Arrays {
-  Edges<T> edges;
+struct Arrays : EdgeArrays<T> {
   EdgeGradients<T> of_edges[with_centroid];
-  Buffer<T> vectors, sums, of_sums, energies, of_moments[with_centroid];
+  Buffer<T> sums, of_sums, energies, of_moments[with_centroid];
   Buffer<double> gradients;
   std::vector<double> walls;                     // eV, [n_atoms + n_ghosts]
   std::vector<Buffer<T>> moments, polynomials;   // of every block
@@ -50,12 +47,11 @@ struct Arrays {
   Kept<T> kept(int64_t k) { return keeps_ ? Kept<T>{kept_.get() + 4 * k * messages_size_, 0} : Kept<T>{}; }
 
  private:
-  void reserve_edges(const Shape& shape, const SortedEdges& sorted, int64_t n_edges, int64_t stride);
   void reserve_workspaces(const Shape& shape, const Task& task, const SortedEdges& sorted, int n_threads);
 
   int64_t messages_size_ = 0;   // n_edges * channels
   bool keeps_ = false;
-  Buffer<T> directions_, distances_, inverse_distances_, shown_, shown_slope_, envelope_, envelope_slope_, harmonics_, messages_, kept_;
+  Buffer<T> messages_, kept_;
   Buffer<T> of_messages_[with_centroid], of_harmonics_[with_centroid], of_envelope_[with_centroid], of_shown_[with_centroid];
 };
 

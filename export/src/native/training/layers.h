@@ -37,8 +37,7 @@ class Packed {
   Buffer<T> numbers_;
 };
 
-
-/// Numbers of arrays of one weight: its packed forms.
+/// The packed arrays of a layer, by their numbers.
 struct LayerOf {
   int64_t by_input = -1, by_output = -1, bias = -1, factors = -1;
 };

@@ -10,7 +10,8 @@ namespace spinconv::native {
 template <class T>
 void StepMemory<T>::reserve(const Shape& shape, const SortedEdges& sorted, const BatchSize& size) {
   const int64_t row = size.parts * shape.channels, of_edges_size = size.n_edges * row, of_atoms = size.n_atoms * row, with_alone = size.n_atoms + size.n_elements;
-  reserve_edges(shape, sorted, size);
+  this->reserve_edges(shape, sorted);
+  reserve_tangents(shape, size);
   waves.fit(size.n_edges * size.parts * padded(size.n_radial));
   for (auto* rows : {&features, &initial_distance, &initial, &initial_message, &messages}) rows->fit(of_edges_size);
   of_features.zeros(of_edges_size);
@@ -28,20 +29,9 @@ void StepMemory<T>::reserve(const Shape& shape, const SortedEdges& sorted, const
 }
 
 template <class T>
-void StepMemory<T>::reserve_edges(const Shape& shape, const SortedEdges& sorted, const BatchSize& size) {
-  const int64_t stride = (size.n_edges + row_multiple) / row_multiple * row_multiple, of_harmonics = size.n_edges * shape.high;
-  edges.vectors = vectors.zeros(3 * stride);
-  edges.directions = directions_.fit(3 * stride);
-  edges.stride = stride;
-  edges.distances = distances_.fit(stride);
-  edges.inverse_distances = inverse_distances_.fit(stride);
-  edges.shown = shown_.fit(stride);
-  edges.shown_slope = shown_slope_.fit(stride);
-  edges.envelope = envelope_.fit(stride);
-  edges.envelope_slope = envelope_slope_.fit(stride);
-  edges.harmonics = harmonics_.fit(of_harmonics);
-  edges.pair = sorted.pair.data();
-  tangents = {moves.zeros(3 * stride), of_shown_.zeros(stride), of_envelope_.zeros(stride), of_harmonics_.zeros(of_harmonics)};
+void StepMemory<T>::reserve_tangents(const Shape& shape, const BatchSize& size) {
+  const int64_t stride = this->edges.stride;
+  tangents = {moves.zeros(3 * stride), of_shown_.zeros(stride), of_envelope_.zeros(stride), of_harmonics_.zeros(size.n_edges * shape.high)};
   of_edges = {of_messages_.fit(size.n_edges * size.parts * shape.channels), of_harmonics_.get(), of_envelope_.get(), of_shown_.get()};
 }
 

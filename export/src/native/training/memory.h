@@ -2,9 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "../buffer.h"
+#include "../edge_arrays.h"
 #include "../jet.h"
-#include "../sorted_edges.h"
 #include "training_kernels.h"
 
 #include <cstdint>
@@ -34,11 +33,10 @@ struct BatchSize {
 };
 
 template <class T>
-struct StepMemory {
-  Edges<T> edges;
+struct StepMemory : EdgeArrays<T> {
   EdgeTangents<T> tangents;
   EdgeGradients<T> of_edges;   // of numbers without a derivative; `messages` of both
-  Buffer<T> vectors, moves;
+  Buffer<T> moves;   // of `tangents`, to be written
   Buffer<T> waves, features, initial_distance, initial, initial_message, messages, of_features;   // rows of edges
   std::vector<BlockRows<T>> blocks;
   Buffer<T> of_moments, sums, of_sums, head, of_head, energies, of_energies;   // rows of atoms, but for moments with those of atoms alone
@@ -48,10 +46,9 @@ struct StepMemory {
   void reserve(const Shape& shape, const SortedEdges& sorted, const BatchSize& size);
 
  private:
-  void reserve_edges(const Shape& shape, const SortedEdges& sorted, const BatchSize& size);
+  void reserve_tangents(const Shape& shape, const BatchSize& size);
   void reserve_threads(const Shape& shape, const SortedEdges& sorted, const BatchSize& size);
 
-  Buffer<T> directions_, distances_, inverse_distances_, shown_, shown_slope_, envelope_, envelope_slope_, harmonics_;
   Buffer<T> of_shown_, of_envelope_, of_harmonics_, of_messages_;   // what is passed back to them, or their tangents
 };
 

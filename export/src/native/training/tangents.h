@@ -6,6 +6,7 @@
 #pragma once
 
 #include "../geometry.h"
+#include "layer.h"
 #include "number.h"
 #include "training_kernels.h"
 
@@ -47,20 +48,30 @@ void geometry_tangents(const Shape& shape, const Polynomials<T>& p, const Edges<
   }
 }
 
-template <class T>
-void moments_of_numbers(const Shape& shape, const Edges<T>& edges, const EdgeTangents<T>& tangents, const int32_t* into, int64_t n, T factor, const T* messages,
-                        T* moments) {
-  const int64_t channels = shape.channels;
-  for (int64_t c = 0; c < channels; c += panel<T>)
-    in_number_tiles<2>(shape.n_low, [&](auto tile, int64_t lm) {
+/// made[lm] = factor sum over n edges of Y_edge[lm] row(edge), for the first `n_rows` harmonics: `edge(k)` is the k-th, `row(k, c)` its numbers from
+/// channel c on.
+template <class T, class Edge, class Row>
+SPINCONV_INLINE void onto_harmonics(const Shape& shape, const Edges<T>& edges, const EdgeTangents<T>& tangents, int64_t n_rows, int64_t n, T factor, Edge&& edge, Row&& row,
+                                    T* made) {
+  for (int64_t c = 0; c < shape.channels; c += panel<T>)
+    in_number_tiles<2>(n_rows, [&](auto tile, int64_t lm) {
       constexpr int rows = decltype(tile)::value;
       N<T, 2> sums[rows][side_by_side];
       add_products<T, 2, rows>(
-          sums, n, [&](int r, int64_t k) { return harmonic_of<T, 2>(shape, edges, tangents, into[k], lm + r); },
-          [&](int64_t k, int v) { return envelope_of(edges, tangents, into[k]) * load_number<T, 2>(messages + 2 * into[k] * channels + c + v * lanes<T>, channels); });
+          sums, n, [&](int r, int64_t k) { return harmonic_of<T, 2>(shape, edges, tangents, edge(k), lm + r); }, [&](int64_t k, int v) { return row(k, c + v * lanes<T>); });
       for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(moments + (lm + r) * channels + c + v * lanes<T>, shape.n_low * channels, scaled(factor, sums[r][v]));
+        for (int v = 0; v < side_by_side; ++v)
+          store_number<T, 2>(made + (lm + r) * shape.channels + c + v * lanes<T>, n_rows * shape.channels, scaled(factor, sums[r][v]));
     });
+}
+
+template <class T>
+void moments_of_numbers(const Shape& shape, const Edges<T>& edges, const EdgeTangents<T>& tangents, const int32_t* into, int64_t n, T factor, const T* messages,
+                        T* moments) {
+  const auto sent = [&](int64_t k, int64_t c) {
+    return envelope_of(edges, tangents, into[k]) * load_number<T, 2>(messages + 2 * into[k] * shape.channels + c, shape.channels);
+  };
+  onto_harmonics(shape, edges, tangents, shape.n_low, n, factor, [&](int64_t k) { return into[k]; }, sent, moments);
 }
 
 /// Adds to what is passed back to the messages into an atom.
@@ -126,19 +137,9 @@ void spin_of_numbers(const Shape& shape, const T* bias, const Edges<T>& edges, c
 template <class T>
 void spin_of_numbers_back(const Shape& shape, const Edges<T>& edges, const EdgeTangents<T>& tangents, int64_t first, int64_t n, const T* of_responses, T* of_polynomial,
                           T* of_bias) {
-  const int64_t channels = shape.channels;
-  for (int64_t c = 0; c < channels; c += panel<T>)
-    in_number_tiles<2>(shape.n_high, [&](auto tile, int64_t lm) {
-      constexpr int rows = decltype(tile)::value;
-      N<T, 2> sums[rows][side_by_side];
-      add_products<T, 2, rows>(
-          sums, n, [&](int r, int64_t k) { return harmonic_of<T, 2>(shape, edges, tangents, first + k, lm + r); },
-          [&](int64_t k, int v) { return load_number<T, 2>(of_responses + 2 * k * channels + c + v * lanes<T>, channels); });
-      for (int r = 0; r < rows; ++r)
-        for (int v = 0; v < side_by_side; ++v) store_number<T, 2>(of_polynomial + (lm + r) * channels + c + v * lanes<T>, shape.n_high * channels, sums[r][v]);
-    });
-  for (int64_t k = 0; k < n; ++k)
-    for (int64_t c = 0; c < channels; c += lanes<T>) add_to(of_bias + c, load(of_responses + (2 * k + 1) * channels + c));
+  const auto passed = [&](int64_t k, int64_t c) { return load_number<T, 2>(of_responses + 2 * k * shape.channels + c, shape.channels); };
+  onto_harmonics(shape, edges, tangents, shape.n_high, n, T(1), [&](int64_t k) { return first + k; }, passed, of_polynomial);
+  learn_bias(shape.channels, n, of_responses, of_bias);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ struct LayerGradients {
   T* factors = nullptr;
 };
 
-/// Two rows of factors of a layer that are added to, by thing: null where there are none.
+/// Of each thing, which row of factors is its own.
 using Kinds = const int32_t*;
 
 /// What the edges' geometry changes by along the direction in which the positions move.

@@ -22,7 +22,8 @@ class TrainingStepOf : public TrainingStep<T> {
  public:
   TrainingStepOf(const Container& container, const std::vector<std::string>& names, const TrainingLevel& level, int threads)
       : level_(level.level), training_(level.kernels<T>()), kernels_(level.evaluation<T>()), parameters_(container), shape_(parameters_.shape), wall_(container),
-        layers_(container, shape_, names), stages_(layers_, shape_.used), shares_(container.metadata.info.elements, threads), references_(container.metadata.reference_energies), scale_(container.metadata.scale),
+        layers_(container, shape_, names), stages_(layers_, shape_.used), shares_(container.metadata.info.elements, threads),
+        references_(container.metadata.reference_energies), scale_(container.metadata.scale),
         average_neighbors_(container.metadata.average_neighbors), cutoff_(container.metadata.info.cutoff), n_blocks_(container.metadata.info.n_blocks),
         n_elements_(static_cast<int64_t>(references_.size())), n_radial_(layers_.n_radial), radial_(padded(n_radial_)) {
     memory_.blocks.resize(n_blocks_);
