@@ -82,8 +82,8 @@ class Runner:
         return Case(number, door, file, mutated)
 
     def open(self, door: str, name: str, case: Case | None) -> Outcome:
-        """Opens a door with the whole files, but one if there is a case."""
-        folder = self.folder / name if case else self.folder / "work"
+        """Opens a door with the whole files, but one if there is a case; the folder has one name, as answers may say it."""
+        folder = self.folder / (name if case else "work") / "files"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.whole, folder)
         if case is not None:
