@@ -13,6 +13,8 @@
 namespace spinconv::native {
 namespace {
 
+constexpr int64_t edges_ahead = 4;   // asked for before their turn: the edges into an atom lie far from each other
+
 template <class T>
 void moments(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_t n, T factor, const T* messages, T* moments) {
   const int64_t channels = shape.channels;
@@ -23,6 +25,10 @@ void moments(const Shape& shape, const Edges<T>& edges, const int32_t* into, int
       for (int64_t k = 0; k < n; ++k) {
         const int64_t e = into[k];
         const T* y = edges.harmonics + e * shape.high + lm;
+        if (lm == 0 && k + edges_ahead < n) {
+          prefetch(messages + into[k + edges_ahead] * channels + c, panel<T>);
+          if (c == 0) prefetch(edges.harmonics + into[k + edges_ahead] * shape.high, shape.n_low);
+        }
         V<T> um[side_by_side];
         for (int v = 0; v < side_by_side; ++v) um[v] = edges.envelope[e] * load(messages + e * channels + c + v * lanes<T>);
 #pragma GCC unroll 16
@@ -94,6 +100,10 @@ void sums_back(const Shape& shape, const Edges<T>& edges, const int32_t* into, i
                const EdgeGradients<T>& of) {
   for (int64_t k = 0; k < n; ++k) {
     const int64_t e = into[k];
+    if (k + edges_ahead < n) {
+      prefetch(messages + into[k + edges_ahead] * shape.channels, shape.channels);
+      prefetch(of.messages + into[k + edges_ahead] * shape.channels, shape.channels);
+    }
     V<T> dot = all<T>(0);
     for (int64_t c = 0; c < shape.channels; c += lanes<T>) {
       const V<T> scaled = factor * load(of_sums + c);
