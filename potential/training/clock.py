@@ -12,6 +12,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from spinconv.potential.training.data import Batch
+
 
 class Forecast(NamedTuple):
     """When a training will end, at the speed of this run so far."""
@@ -38,6 +40,8 @@ class Clock(Callback):
         self.at_step = 0.0  # seconds of the training at its last step, the same on every device
         self.first_step = self.epoch_step = 0  # steps before this run and before this epoch
         self.epoch_start = self.start
+        self.edges = 0
+        """Edges of the steps of this run, on this device."""
         self.step_milliseconds = math.nan
         """Milliseconds of a training step in the last epoch, validation not counted."""
 
@@ -71,7 +75,7 @@ class Clock(Callback):
         return Forecast(left, step + round(left / a_step))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.start, self.first_step = self.now(), trainer.global_step
+        self.start, self.first_step, self.edges = self.now(), trainer.global_step, 0
         trainer.should_stop = self.done == 1.0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -84,7 +88,10 @@ class Clock(Callback):
             here = torch.tensor(self.at_step, dtype=torch.float64, device=pl_module.device)
             self.at_step = float(trainer.strategy.reduce(here, reduce_op="max"))
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.edges += batch.graph.edge_index.shape[1]
         if self.done == 1.0:
             trainer.should_stop = True
 
