@@ -189,7 +189,7 @@ def test_training_block_of_the_readme_runs_as_written_and_learns_what_it_promise
     figures = {name: float(mae) for name, mae in re.findall(r"│ (energy|forces) +│ +([\d.]+) │", printed)}
     assert figures["forces"] < 600  # nothing learned: some 900
     steps = json.loads((tmp_path / "runs" / "ethanol_small" / "result.json").read_text())["steps"]
-    if steps > 1500:  # as the promise was measured; a very busy machine does fewer in two minutes
+    if steps > 1500:  # as the promise was measured; a very busy machine does fewer in that time
         assert figures["forces"] < 1.4 * float(promised[1])  # seeds, and the roundings of processors, differ
         assert figures["energy"] < 2.0 * float(promised[2])  # of 90 frames, whose errors go on falling when those of others do not
 

@@ -18,11 +18,28 @@ from spinconv.potential.training.statistics import force_rms
 from spinconv.potential.training.survey import Survey
 
 ATOMS = 50  # in a step: on one core, more and smaller steps learn faster (docs/training.md)
-STEP, EDGE = 0.02, 3e-5  # seconds of a step and of each of its edges on one CPU core, measured for this architecture
+STEP, EDGE = 4e-3, 8e-6  # seconds of a step and of each of its edges on one CPU core, by the native engine with 32 channels
 LONG = 50_000  # steps from which on the weights are averaged over twice as many
 HOUR = 3600.0  # seconds: long enough for a first model of nearly anything
 EPOCH = (100, 1_000)  # steps between validations
 COMMENT = 34  # column
+
+
+class Preset(NamedTuple):
+    """Choices that go together, by trainings of equal time (docs/training.md)."""
+
+    channels: int
+    width: str
+    """The reason for so many."""
+    learning_rate: str
+    cost: float
+    """Of an edge in a step, in that of an edge with 32 channels."""
+
+
+PRESETS = {
+    "fast": Preset(32, "width; the preset `accurate` has 64", "8e-3", 1.0),
+    "accurate": Preset(64, "width; an evaluation takes twice as long as with 32, the preset `fast`", "6e-3", 2.5),
+}
 
 
 class Draft(NamedTuple):
@@ -42,11 +59,11 @@ class Sizes(NamedTuple):
     seconds: float  # of a step, on one core
 
 
-def draft(survey: Survey, frames: Path, config: Path) -> Draft:
+def draft(survey: Survey, frames: Path, config: Path, preset: Preset = PRESETS["fast"]) -> Draft:
     """A config at `config` for the surveyed file `frames`; DataError if there are too few frames to set some aside."""
     if len(survey.frames) < 2:
         raise DataError(f"{frames}: must hold two frames at least, one of them to validate on, got {len(survey.frames)}")
-    size, fitted = sizes(survey), not covers(survey)
+    size, fitted = sizes(survey, preset), not covers(survey)
     path = os.path.relpath(frames.resolve(), config.resolve().parent)
     labels = survey.labels
     said: list[str | None] = [*doubts(survey.file)]
@@ -57,20 +74,20 @@ def draft(survey: Survey, frames: Path, config: Path) -> Draft:
         head(survey, config),
         data_lines(survey, path, size),
         reference_lines(survey, path, fitted),
-        model_lines(survey),
+        model_lines(survey, preset),
         loss_lines(survey),
-        training_lines(size, not any(frame.atoms.pbc.any() for frame in survey.frames)),
+        training_lines(size, preset, not any(frame.atoms.pbc.any() for frame in survey.frames)),
     ]
     return Draft("\n\n".join("\n".join(lines) for lines in sections) + "\n", in_words(survey), [doubt for doubt in said if doubt])
 
 
-def sizes(survey: Survey) -> Sizes:
+def sizes(survey: Survey, preset: Preset) -> Sizes:
     """Validation frames, batch size, and what a step takes."""
     n = len(survey.frames)
     n_validation = max(1, min(round(n / 10), max(50, n // 100)))
     n_train = n - n_validation
     batch_size = max(1, min(10, n_train, round(ATOMS / survey.atoms_per_frame)))
-    seconds = STEP + EDGE * batch_size * survey.atoms_per_frame * survey.neighbors
+    seconds = STEP + EDGE * preset.cost * batch_size * survey.atoms_per_frame * survey.neighbors
     epoch_steps = int(np.clip(n_train // batch_size, *EPOCH))
     return Sizes(n_validation, batch_size, epoch_steps, seconds)
 
@@ -164,14 +181,14 @@ def reference_lines(survey: Survey, path: str, fitted: bool) -> list[str]:
     return [*lines, f"# Energies of the atoms alone, by the method of the frames, are given as a file of single atoms or as {{{given}}}."]
 
 
-def model_lines(survey: Survey) -> list[str]:
+def model_lines(survey: Survey, preset: Preset) -> list[str]:
     return [
         "model:",
         line(1, "sphere", DEFAULT, f"the kind of model, of {', '.join(KINDS)}"),
         line(1, "cutoff", survey.cutoff, f"Å; {survey.neighbors:.0f} neighbours an atom. Time grows with them"),
         line(1, "n_blocks", 2, f"an atom sees {2 * survey.cutoff:g} Å far"),
         line(1, "lmax", 3, "resolution of angles; 4 is finer and slower"),
-        line(1, "channels", 32, "width; 64 learns more from thousands of frames, and takes longer"),
+        line(1, "channels", preset.channels, preset.width),
         off(1, "elements", f"[{symbols(survey).replace(' ', ', ')}]", "those of the frames when not given"),
     ]
 
@@ -193,7 +210,7 @@ def stress_weight(survey: Survey) -> float:
     return float(f"{0.1 * ((force_rms(survey.frames) or 1.0) / rms) ** 2:.0e}") if rms > 0 else 0.0
 
 
-def training_lines(size: Sizes, are_molecules: bool) -> list[str]:
+def training_lines(size: Sizes, preset: Preset, are_molecules: bool) -> list[str]:
     n_steps = HOUR / size.seconds
     steps, decay = f"{n_steps:,.0f} steps of {1000 * size.seconds:.0f} ms", 0.999 if n_steps < LONG else 0.9995
     first = off(
@@ -204,7 +221,7 @@ def training_lines(size: Sizes, are_molecules: bool) -> list[str]:
         line(0, "batch_size", size.batch_size, "frames in a step"),
         line(0, "max_time", "1h", f"about {steps} on one CPU core; the learning rate falls over this time, and with it the errors"),
         line(0, "epoch_steps", size.epoch_steps, "steps between validations; last.ckpt is written then"),
-        "optimizer: {type: soap, learning_rate: 8e-3}",
+        f"optimizer: {{type: soap, learning_rate: {preset.learning_rate}}}",
         "schedule: {type: cosine, warmup_steps: 500, final_fraction: 0.003}",
         line(0, "ema_decay", decay, "of the running average of the weights, which is validated and saved"),
         line(0, "gradient_clip", 10.0, "against single frames with huge forces"),

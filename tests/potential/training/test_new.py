@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from spinconv.potential.training.cli import train
 from spinconv.potential.training.config import read_config
-from spinconv.potential.training.draft import Sizes, training_lines
+from spinconv.potential.training.draft import PRESETS, Sizes, training_lines
 from spinconv.potential.training.new import new
 
 from .conftest import emt_frames, labelled
@@ -73,8 +73,16 @@ def test_sizes_follow_from_the_frames(tmp_path, clusters):
 
 
 def test_a_training_of_fewer_steps_averages_over_fewer():
-    assert "ema_decay: 0.9995 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.05), True))
-    assert "ema_decay: 0.999 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.1), True))  # 36,000 in an hour
+    assert "ema_decay: 0.9995 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.05), PRESETS["fast"], True))
+    assert "ema_decay: 0.999 " in "\n".join(training_lines(Sizes(5, 5, 100, seconds=0.1), PRESETS["fast"], True))  # 36,000 in an hour
+
+
+@pytest.mark.parametrize(("preset", "channels", "rate"), [("fast", 32, 8e-3), ("accurate", 64, 6e-3)])
+def test_a_preset_is_settings_that_go_together(tmp_path, clusters, preset, channels, rate):
+    ase.io.write(tmp_path / "t.xyz", clusters)
+    assert command(new, tmp_path / "t.xyz", "-o", tmp_path / "out.yaml", "--preset", preset).exit_code == 0
+    config = read_config(tmp_path / "out.yaml")
+    assert (config.model["channels"], config.optimizer.learning_rate) == (channels, rate)
 
 
 def test_names_of_labels_are_found_in_the_file(tmp_path):
