@@ -177,7 +177,8 @@ class Display(Callback):
         edges = trainer.world_size * self.clock.edges / self.clock.session
         self.console.print(
             f"{a_step:.3g} ms a step, {edges:,.0f} edges a second, validation included: "
-            f"ends {clock_time(seconds)}, in {duration(seconds)}, after {'about ' if self.clock.max_time else ''}{-(-steps // module.steps)} epochs, {steps:,} steps",
+            f"ends {clock_time(seconds)}, in {duration(seconds)}, "
+            f"after {'about ' if self.clock.max_time else ''}{-(-steps // module.steps)} epochs, {steps:,} steps",
             highlight=False,
         )
         if steps < 0.95 * self.clock.total_steps and module.config.schedule.type == "cosine":
