@@ -46,6 +46,20 @@ def write_graph(atoms: ase.Atoms, cutoff: float, path: Path) -> int:
     return len(source)
 
 
+def systems(folder: Path) -> dict[str, tuple[ase.Atoms, Path]]:
+    """Structures and their models, those of random weights written into the folder."""
+    torch.manual_seed(0)
+    for system, elements, neighbors in (("ethanol", (1, 6, 8), 8.0), ("copper", (29,), 43.0)):
+        config = ModelConfig(elements=elements, n_blocks=2, channels=32)
+        export_model(HarmonicSpinConv(config, [0.0] * len(elements), 1.0, neighbors), folder / f"{system}.pt")
+    return {
+        "ethanol": (SYSTEMS["ethanol"](), folder / "ethanol.pt"),
+        "water": (water(4), MODELS / "water" / "model.pt"),
+        "water, 8 boxes": (water(4).repeat(2), MODELS / "water" / "model.pt"),
+        "copper": (SYSTEMS["copper"](), folder / "copper.pt"),
+    }
+
+
 def timing(program: Path, model: Path, graph: Path, level: str, threads: int, seconds: float) -> Timing | None:
     """None where the processor does not have the level."""
     command = [str(program), str(model), str(graph), level, str(threads), str(seconds)]
@@ -65,22 +79,13 @@ def main(
     programs = [path for path in build.rglob("time_native") if path.is_file()]
     if not programs:
         raise typer.BadParameter(f"`build` must have time_native in it, {build} has not: cmake -DSPINCONV_TESTS=ON, cmake --build {build}")
-    torch.manual_seed(0)
     table = Table("system", "edges", "level", "ms", "µs an edge", "atom-steps a second")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for system, elements, neighbors in (("ethanol", (1, 6, 8), 8.0), ("copper", (29,), 43.0)):
-            config = ModelConfig(elements=elements, n_blocks=2, channels=32)
-            export_model(HarmonicSpinConv(config, [0.0] * len(elements), 1.0, neighbors), folder / f"{system}.pt")
-        systems = {
-            "ethanol": (SYSTEMS["ethanol"](), folder / "ethanol.pt"),
-            "water": (water(4), MODELS / "water" / "model.pt"),
-            "water, 8 boxes": (water(4).repeat(2), MODELS / "water" / "model.pt"),
-            "copper": (SYSTEMS["copper"](), folder / "copper.pt"),
-        }
+        every = systems(folder)
         found: dict[tuple[str, str], Timing] = {}
         n_edges = {}
-        for system, (atoms, model) in systems.items():
+        for system, (atoms, model) in every.items():
             n_edges[system] = write_graph(atoms, read_model(model).metadata["cutoff"], folder / "graph")
             for level in LEVELS:
                 one = timing(programs[0], model, folder / "graph", level, 1, seconds)
@@ -97,8 +102,8 @@ def main(
         small, large = found["water", level], found["water, 8 boxes", level]
         more = n_edges["water, 8 boxes"] - n_edges["water"]
         console.print(f"memory: {(large.peak_kib - small.peak_kib) / more:.2f} KiB an edge")
-        write_graph(systems["water, 8 boxes"][0], read_model(systems["water"][1]).metadata["cutoff"], folder / "graph")
-        times = [timing(programs[0], systems["water"][1], folder / "graph", level, n, 2 * seconds) for n in (1, threads)]
+        write_graph(every["water, 8 boxes"][0], read_model(every["water"][1]).metadata["cutoff"], folder / "graph")
+        times = [timing(programs[0], every["water"][1], folder / "graph", level, n, 2 * seconds) for n in (1, threads)]
         if times[0] and times[1]:
             console.print(
                 f"{threads} threads, 1,536 atoms: wall {times[0].wall_ms / times[1].wall_ms:.2f} times as fast as one; "
