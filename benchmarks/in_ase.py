@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Annotated
 
 import ase
-import numpy as np
 import openmm
 import typer
 from in_lammps import INPUT, WATER, WATER_MODEL, ethanol_input  # beside this file
 from nve import SYSTEMS
+from peers_worker import evaluation
 from rich.console import Console
 from rich.table import Table
 
@@ -50,15 +50,7 @@ def openmm_step(model: str, atoms: ase.Atoms, evaluator: str | None) -> Step:
 
 def ase_evaluation(model: str, atoms: ase.Atoms, evaluator: str | None) -> Step:
     """At one of two positions after the other."""
-    atoms.calc = SpinConvCalculator(model, threads=1, evaluator=evaluator)
-    places = [atoms.positions + np.random.default_rng(seed).normal(scale=0.005, size=(len(atoms), 3)) for seed in range(2)]
-
-    def evaluate() -> object:
-        places.reverse()
-        atoms.positions = places[0]
-        return atoms.get_forces(), atoms.get_stress() if atoms.pbc.all() else None
-
-    return evaluate
+    return evaluation(atoms, SpinConvCalculator(model, threads=1, evaluator=evaluator))
 
 
 def doors(
