@@ -47,7 +47,7 @@ class Peer(NamedTuple):
 
 
 PEERS = {
-    "nequip": Peer("import nequip.ase, vesin, yaml", "model.nequip.pt2"),
+    "nequip": Peer("import nequip.ase", "model.nequip.pt2"),
     "symmetrix": Peer("import symmetrix, mace", "model.json"),
     "spinconv": Peer("from spinconv import SpinConvCalculator", None),
 }

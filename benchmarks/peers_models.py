@@ -7,6 +7,7 @@ FRAME.xyz is a periodic structure to make them with; the models know the element
 own manuals.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
-import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from ase.neighborlist import neighbor_list
@@ -28,7 +28,7 @@ def nequip(frame: Path, cutoff: float, folder: Path) -> None:
     forces = np.random.default_rng(0).normal(size=(len(atoms), 3))
     atoms.calc = SinglePointCalculator(atoms, energy=0.0, forces=forces)
     ase.io.write(folder / "train.xyz", atoms, format="extxyz")
-    (folder / "config.yaml").write_text(yaml.safe_dump(nequip_config(atoms, cutoff, folder)))
+    (folder / "config.yaml").write_text(json.dumps(nequip_config(atoms, cutoff, folder), indent=2))
     programs = Path(sys.executable).parent
     subprocess.run([programs / "nequip-train", "-cp", folder, "-cn", "config", f"hydra.run.dir={folder / 'run'}"], check=True)
     target = ("--mode", "aotinductor", "--device", "cpu", "--target", "ase")
