@@ -88,7 +88,7 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a worker ended: {last_line(self.log.read_text())} ({self.log} has it all)")
+            raise SystemExit(f"ERROR: a worker ended: {last_line(self.log.read_text())} ({self.log} has it all)")
         return json.loads(line)
 
     def stop(self) -> None:
@@ -135,7 +135,7 @@ def peer_model(name: str, python: str, ours: Path, folder: Path) -> Path:
     with console.status(f"making the model of {name} with a cutoff of {cutoff:g} Å: minutes ({log})"), log.open("w") as output:
         done = subprocess.run(command, env=environment(folder), stdout=output, stderr=subprocess.STDOUT, check=False)
     if done.returncode:
-        raise RuntimeError(f"no model of {name} was made: {last_line(log.read_text())} ({log} has it all)")
+        raise SystemExit(f"ERROR: no model of {name} was made: {last_line(log.read_text())} ({log} has it all)")
     return place / file
 
 
