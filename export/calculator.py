@@ -133,6 +133,18 @@ class SpinConvCalculator(Calculator):
             )
         return super().get_property(name, atoms, allow_calculation)
 
+    def check_state(self, atoms: ase.Atoms, tol: float = 0.0) -> list[str]:
+        """What has changed since the last structure, to the last bit, of all that results depend on.
+
+        See ASE, whose own compares with a tolerance of 1e-15, which takes as long as the search for the neighbours of a molecule.
+        """
+        last = self.atoms
+        if last is None or len(last) != len(atoms):
+            return list(all_changes)
+        pairs = {name: (last.arrays[name], atoms.arrays[name]) for name in ("positions", "numbers")}
+        pairs |= {"cell": (last.cell.array, atoms.cell.array), "pbc": (last.pbc, atoms.pbc)}
+        return [name for name, (one, other) in pairs.items() if not np.array_equal(one, other)]
+
     def calculate(
         self, atoms: ase.Atoms | None = None, properties: list[str] | None = None, system_changes: list[str] = all_changes
     ) -> None:

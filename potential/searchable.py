@@ -17,6 +17,7 @@ FARTHEST = 1e7  # Å; beyond it double precision holds no distance to 1e-9 Å
 LEAST_VOLUME = 1.01  # Å³ an atom; no matter is so dense, and a dummy cell of 1 Å has less
 MOST_ELONGATED = 1e4  # the volume over that of a cube as wide as the thinnest side: vesin divides by zero beyond 1e5
 EDGE_BYTES = 100  # in the list
+MANY_EDGES = 1e6  # 0.1 GB, for which memory is not asked
 
 
 def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, name: Name = int) -> None:
@@ -31,8 +32,7 @@ def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, c
         raise ValueError(f"`cell` must have independent lattice vectors where it is periodic, got {cell.tolist()} with pbc {pbc}")
     if len(positions) == 0:
         return
-    frame, fractional = _region(positions, cell, pbc, cutoff)
-    volume, heights = abs(np.linalg.det(frame)), 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
+    heights, volume, fractional = _region(positions, cell, pbc, cutoff)
     if pbc.all() and volume < LEAST_VOLUME * len(positions):
         raise ValueError(
             f"the periodic cell of {volume:.4g} Å³ is too small for {len(positions)} atoms, each must have at least {LEAST_VOLUME} Å³: "
@@ -44,7 +44,8 @@ def check_searchable(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, c
             f"the neighbours cannot be found in a space of {heights[0]:.4g} x {heights[1]:.4g} x {heights[2]:.4g} Å, which is too long "
             "or too flat: look for an atom far from the others, or a wrong cell"
         )
-    _check_memory(_estimated_edges(fractional, heights, volume, pbc, cutoff), len(positions), cutoff)
+    if pbc.any() or len(positions) ** 2 >= MANY_EDGES:
+        _check_memory(_estimated_edges(fractional, heights, volume, pbc, cutoff), len(positions), cutoff)
 
 
 def check_distances(edge_index: np.ndarray, vectors: np.ndarray, name: Name = int, least: float = CLOSEST) -> None:
@@ -63,13 +64,14 @@ def check_distances(edge_index: np.ndarray, vectors: np.ndarray, name: Name = in
 
 
 def _check_numbers(name: str, rows: np.ndarray, which: Callable[[int], str]) -> None:
+    if not len(rows) or np.abs(rows).max() <= FARTHEST:  # as good as always
+        return
     if not np.isfinite(rows).all():
         raise ValueError(f"`{name}` must be finite, {which(int(np.argwhere(~np.isfinite(rows))[0, 0]))}")
-    if len(rows) and np.abs(rows).max() > FARTHEST:
-        raise ValueError(
-            f"`{name}` must be finite and within {FARTHEST:.4g} Å, got {rows.flat[np.abs(rows).argmax()]:.4g}: "
-            "beyond that double precision does not tell how far atoms are apart"
-        )
+    raise ValueError(
+        f"`{name}` must be finite and within {FARTHEST:.4g} Å, got {rows.flat[np.abs(rows).argmax()]:.4g}: "
+        "beyond that double precision does not tell how far atoms are apart"
+    )
 
 
 def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
@@ -81,14 +83,20 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _region(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[np.ndarray, np.ndarray]:
-    """The parallelepiped that the search has to cover, rows, and where in it the atoms are, [n_atoms, 3] of 0 to 1."""
+def _region(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float) -> tuple[np.ndarray, float, np.ndarray]:
+    """The parallelepiped that the search has to cover: its heights (Å), its volume, and where in it the atoms are, [n_atoms, 3], 0 to 1."""
+    if not pbc.any():
+        origin = positions.min(axis=0)
+        heights = np.maximum(positions.max(axis=0) - origin, cutoff)
+        return heights, float(heights.prod()), (positions - origin) / heights
     frame = _completed(cell, pbc)
     fractional = positions @ np.linalg.inv(frame)
     origin = np.where(pbc, 0, fractional.min(axis=0))
     extent = np.where(pbc, 1, np.maximum(fractional.max(axis=0) - origin, cutoff))
     inside = (fractional - origin) / extent
-    return frame * extent[:, None], np.where(pbc, inside - np.floor(inside), inside)
+    frame = frame * extent[:, None]
+    volume, heights = float(abs(np.linalg.det(frame))), 1 / np.linalg.norm(np.linalg.inv(frame), axis=0)
+    return heights, volume, np.where(pbc, inside - np.floor(inside), inside)
 
 
 def _estimated_edges(fractional: np.ndarray, heights: np.ndarray, volume: float, pbc: np.ndarray, cutoff: float) -> float:
@@ -101,7 +109,7 @@ def _estimated_edges(fractional: np.ndarray, heights: np.ndarray, volume: float,
 
 
 def _check_memory(n_edges: float, n_atoms: int, cutoff: float) -> None:
-    if n_edges < 1e6:  # 0.1 GB
+    if n_edges < MANY_EDGES:
         return
     needed, free = EDGE_BYTES * n_edges, available_memory()
     if needed > free:

@@ -344,6 +344,31 @@ def test_parameters_make_another_of_it(files: list[Path]) -> None:
     assert repr(again) == repr(calculator)
 
 
+def test_what_changes_is_computed_again_and_nothing_else(calculator: SpinConvCalculator) -> None:
+    def changed(name: str) -> ase.Atoms:
+        atoms = triclinic()
+        if name == "positions":
+            atoms.positions[0, 0] += 1e-14
+        elif name == "numbers":
+            atoms.numbers[:2] = atoms.numbers[1::-1]
+        elif name == "cell":
+            atoms.cell[0, 0] += 1e-14
+        elif name == "pbc":
+            atoms.pbc = (True, True, False)
+        return atoms
+
+    for name in ("positions", "numbers", "cell", "pbc", "length"):
+        calculator.calculate(triclinic())
+        other = changed(name) if name != "length" else triclinic()[:-1]
+        assert (name in calculator.check_state(other)) or (name == "length" and len(calculator.check_state(other)) > 4)
+    calculator.calculate(triclinic())
+    results = calculator.results
+    atoms = triclinic()
+    atoms.set_initial_charges(np.arange(len(atoms)))  # of which the model knows nothing
+    calculator.get_property("forces", atoms)
+    assert calculator.results is results
+
+
 def test_a_parameter_that_changes_changes_the_results(files: list[Path]) -> None:
     atoms = with_calculator(ethanol(), SpinConvCalculator(files[0]))
     before = atoms.get_potential_energy()
