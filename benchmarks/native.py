@@ -2,8 +2,9 @@
 
     python benchmarks/native.py build/ci          a build folder of CMake with -DSPINCONV_TESTS=ON; --threads 2, --seconds 5
 
-The shipped model of water, and models of random weights for ethanol and copper: 2 blocks, 32 channels, lmax 3, float32. Processor time,
-medians. Memory of an edge is the peak of 1,536 atoms of water less that of 192, all edges at once.
+The shipped model of water, and models of random weights for ethanol and copper: 2 blocks, 32 channels, lmax 3, float32; then the other
+shipped models as they are. Processor time, medians. Memory of an edge is the peak of 1,536 atoms of water less that of 192, all edges at
+once.
 """
 
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import ase
+import ase.build
+import ase.io
 import numpy as np
 import torch
 import typer
@@ -60,6 +63,16 @@ def systems(folder: Path) -> dict[str, tuple[ase.Atoms, Path]]:
     }
 
 
+def shipped() -> dict[str, tuple[ase.Atoms, Path]]:
+    """The other models that are shipped, whose sizes are not those of `systems`."""
+    molecule = ase.io.read(MODELS.parent / "examples" / "openmm" / "molecule_in_water" / "acetylacetone.xyz")
+    return {
+        "ethanol as shipped": (SYSTEMS["ethanol"](), MODELS / "ethanol" / "model.pt"),
+        "acetylacetone as shipped": (molecule, MODELS / "acetylacetone" / "model.pt"),
+        "silicon as shipped": (ase.build.bulk("Si", cubic=True).repeat(3), MODELS / "silicon" / "model.pt"),
+    }
+
+
 def timing(program: Path, model: Path, graph: Path, level: str, threads: int, seconds: float) -> Timing | None:
     """None where the processor does not have the level."""
     command = [str(program), str(model), str(graph), level, str(threads), str(seconds)]
@@ -75,7 +88,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="Time for each measurement.")] = 3.0,
     threads: Annotated[int, typer.Option(help="Also this many threads on the large box.")] = 2,
 ) -> None:
-    """Time ethanol, 192 and 1,536 atoms of water and 256 of copper."""
+    """Time ethanol, 192 and 1,536 atoms of water, 256 of copper, and the shipped models."""
     programs = [path for path in build.rglob("time_native") if path.is_file()]
     if not programs:
         raise typer.BadParameter(f"`build` must have time_native in it, {build} has not: cmake -DSPINCONV_TESTS=ON, cmake --build {build}")
@@ -85,7 +98,7 @@ def main(
         every = systems(folder)
         found: dict[tuple[str, str], Timing] = {}
         n_edges = {}
-        for system, (atoms, model) in every.items():
+        for system, (atoms, model) in {**every, **shipped()}.items():
             n_edges[system] = write_graph(atoms, read_model(model).metadata["cutoff"], folder / "graph")
             for level in LEVELS:
                 one = timing(programs[0], model, folder / "graph", level, 1, seconds)

@@ -76,6 +76,8 @@ def _check_numbers(name: str, rows: np.ndarray, which: Callable[[int], str]) -> 
 
 def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """`cell` with unit vectors, orthogonal to the others, where it is not periodic."""
+    if pbc.all():
+        return cell
     rows = cell[pbc]
     others = np.linalg.svd(np.vstack([rows, np.zeros((3, 3))]))[2][len(rows) :] if len(rows) else np.eye(3)
     whole = cell.copy()
