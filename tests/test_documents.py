@@ -66,7 +66,7 @@ def test_a_page_runs_from_beginning_to_end(path: Path, tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = {name: float(line) for name, line in re.findall(r"(H on \w): strongest line at (\d+) 1/cm", done.stdout)}
-    assert 3450 < lines["H on O"] < 3950  # a model of two minutes
+    assert 3450 < lines["H on O"] < 3950  # a model of forty seconds
     assert 2750 < lines["H on C"] < 3250
 
 
