@@ -59,7 +59,7 @@ class Sizes(NamedTuple):
     seconds: float  # of a step, on one core
 
 
-def draft(survey: Survey, frames: Path, config: Path, preset: Preset = PRESETS["fast"]) -> Draft:
+def draft(survey: Survey, frames: Path, config: Path, preset: Preset) -> Draft:
     """A config at `config` for the surveyed file `frames`; DataError if there are too few frames to set some aside."""
     if len(survey.frames) < 2:
         raise DataError(f"{frames}: must hold two frames at least, one of them to validate on, got {len(survey.frames)}")
