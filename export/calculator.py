@@ -14,7 +14,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinconv.export.evaluators import Numbers, OpenModel, open_model
 from spinconv.export.extrapolation import Alarm
 from spinconv.export.guards import check_elements, check_finite
-from spinconv.potential.edges import edges_of
+from spinconv.potential.edges import VerletList
 from spinconv.potential.stress import along_periodic, has_stress
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
@@ -75,7 +75,7 @@ class SpinConvCalculator(Calculator):
         self._hashes = [file.metadata["weights_sha256"] for file in self.models]
         every = [file.metadata["elements"] for file in self.models]
         self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
-        self._cutoff = max(file.metadata["cutoff"] for file in self.models)  # a model takes no notice of edges beyond its own
+        self._neighbors = VerletList(max(file.metadata["cutoff"] for file in self.models))  # a model takes no notice of edges beyond its own
         self._alarm = Alarm([file.metadata for file in self.models])
         properties = [name for name in type(self).implemented_properties if name != "stress" or not self.direct_forces]
         self.implemented_properties = [*properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
@@ -83,7 +83,7 @@ class SpinConvCalculator(Calculator):
     def __getstate__(self) -> dict[str, Any]:
         model = self.parameters["model"]
         absolute = os.path.abspath(model) if isinstance(model, str) else [os.path.abspath(path) for path in model]
-        state = {name: value for name, value in self.__dict__.items() if name != "models"}
+        state = {name: value for name, value in self.__dict__.items() if name not in ("models", "_neighbors")}
         return {**state, "parameters": type(self.parameters)({**self.parameters, "model": absolute})}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -153,8 +153,7 @@ class SpinConvCalculator(Calculator):
         assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
         self._check(atoms, properties or [])
-        by_torch = any(file.evaluator == "torch" for file in self.models)
-        edges = edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, self._cutoff, ordered=by_torch)
+        edges = self._neighbors.edges(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
         self.outside = self._alarm.look(edges)
         self.results = _mean([results_of(atoms, file.evaluate(edges)) for file in self.models])
         check_finite(self.results["energy"], self.results["forces"])

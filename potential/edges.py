@@ -14,21 +14,85 @@ class Edges(NamedTuple):
     numbers: np.ndarray
     """Atomic numbers, int64 [n_atoms]."""
     edge_index: np.ndarray
-    """Row 0 the sending atoms j, row 1 the receiving atoms i, int64 [2, n_edges], ordered by i where that was asked for."""
+    """Row 0 the sending atoms j, row 1 the receiving atoms i, int64 [2, n_edges], ordered by i."""
     vectors: np.ndarray
     """r_j - r_i + shift @ cell (Å), float64 [n_edges, 3]."""
 
 
-def edges_of(
-    numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, name: Name = int, ordered: bool = True
-) -> Edges:
+def edges_of(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, name: Name = int) -> Edges:
     """Neighbours within `cutoff` (Å): `cell` has the lattice vectors as rows, `pbc` says which of them are periodic, errors call atoms by
-    `name` of their index. The native evaluator needs no order, which takes a quarter of the search.
+    `name` of their index.
 
     Raises ValueError for what has no neighbours that mean anything: atoms on top of each other, dummy cells, numbers beyond double
     precision (searchable.py)."""
+    found = _found_within(cutoff, positions, cell, pbc, name)
+    vectors = found.vectors(positions)
+    check_distances(found.edge_index, vectors, name)
+    return Edges(np.asarray(numbers, dtype=np.int64), found.edge_index, vectors)
+
+
+class VerletList:
+    """Edges of structures that follow each other in small steps, as in dynamics: all pairs within the cutoff and a skin (Å) are kept, and
+    looked through until an atom has moved by half of the skin, or anything else has changed.
+
+    What it gives depends on the structure alone, not on those before it: edges are in the order of the receiving atom, the sending one
+    and its image, and their vectors are computed from the positions of now.
+    """
+
+    def __init__(self, cutoff: float, skin: float = 0.5) -> None:
+        self._cutoff, self._skin = cutoff, skin
+        self._searched: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # positions, cell and pbc of the last search
+
+    def edges(self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, name: Name = int) -> Edges:
+        """The same as `edges_of`, in an order of its own."""
+        if not self._still_holds(positions, cell, pbc):
+            self._searched = None
+            self._found = _found_within(self._cutoff + self._skin, positions, cell, pbc, name).in_order(len(positions))
+            self._searched = positions.copy(), cell.copy(), pbc.copy()
+        vectors = self._found.vectors(positions)
+        near = np.flatnonzero(np.einsum("ek,ek->e", vectors, vectors) <= self._cutoff**2)
+        edge_index, vectors = self._found.edge_index.take(near, axis=1), vectors.take(near, axis=0)
+        check_distances(edge_index, vectors, name)
+        return Edges(np.asarray(numbers, dtype=np.int64), edge_index, vectors)
+
+    def _still_holds(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> bool:
+        if self._searched is None or len(positions) != len(self._searched[0]):
+            return False
+        moved = positions - self._searched[0]
+        far = np.einsum("ik,ik->i", moved, moved).max(initial=0.0)  # NaN where a position is
+        return bool(far <= (self._skin / 2) ** 2) and np.array_equal(cell, self._searched[1]) and np.array_equal(pbc, self._searched[2])
+
+
+class _Found(NamedTuple):
+    """Edges without their vectors."""
+
+    edge_index: np.ndarray
+    image: np.ndarray
+    """Which of `offsets` an edge has, [n_edges]."""
+    offsets: np.ndarray
+    """Å, whole numbers of lattice vectors, [n_images, 3]."""
+
+    def vectors(self, positions: np.ndarray) -> np.ndarray:
+        """From the receiving atoms to the sending ones, Å, [n_edges, 3]."""
+        vectors = positions.take(self.edge_index[0], axis=0)
+        vectors -= positions.take(self.edge_index[1], axis=0)
+        vectors += self.offsets.take(self.image, axis=0)
+        return vectors
+
+    def in_order(self, n_atoms: int) -> "_Found":
+        """By receiver, sender and image."""
+        order = np.argsort((self.edge_index[1] * n_atoms + self.edge_index[0]) * len(self.offsets) + self.image, kind="stable")  # they have runs already
+        return _Found(self.edge_index.take(order, axis=1), self.image.take(order), self.offsets)
+
+
+def _found_within(cutoff: float, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, name: Name) -> _Found:
     check_searchable(positions, cell, pbc, cutoff, name)
-    pairs, vectors = pairs_within(cutoff, positions, cell if pbc.any() else np.zeros((3, 3)), pbc, ordered)
-    edge_index = np.ascontiguousarray(pairs.T[::-1])
-    check_distances(edge_index, vectors, name)
-    return Edges(np.asarray(numbers, dtype=np.int64), edge_index, vectors)
+    box = cell if pbc.any() else np.zeros((3, 3))
+    pairs, shifts = pairs_within(cutoff, positions, box, pbc)
+    columns = np.ascontiguousarray(shifts.T)  # (3, n_edges)
+    least = columns.min(axis=1, initial=0)
+    n_images = columns.max(axis=1, initial=0) - least + 1
+    x, y, z = columns - least[:, None]
+    images = np.indices(n_images).reshape(3, -1).T + least  # (n_images, 3)
+    offsets = images[:, :1] * box[0] + images[:, 1:2] * box[1] + images[:, 2:] * box[2]
+    return _Found(np.ascontiguousarray(pairs.T[::-1]), (x * n_images[1] + y) * n_images[2] + z, offsets)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 Pairs = tuple[np.ndarray, np.ndarray]
-"""Atoms i and j of ordered pairs, int64 [n, 2]; vectors from i to j, float64 [n, 3]."""
+"""Atoms i and j of ordered pairs, int64 [n, 2]; how many lattice vectors their cells are apart, int32 [n, 3]."""
 
 
 class Kept:
@@ -28,18 +28,19 @@ class Kept:
 of_this_thread = threading.local()
 
 
-def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray, ordered: bool = True) -> Pairs:
-    """All ordered pairs within `cutoff`, periodic images included; `box` has the lattice vectors as rows; sorted by i where `ordered`.
+def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
+    """All ordered pairs within `cutoff`, periodic images included, sorted by i; `box` has the lattice vectors as rows. The vector from i to j
+    is r_j - r_i + shift @ box.
 
-    >>> pairs, vectors = pairs_within(2.0, np.array([[0.0, 0, 0], [0, 0, 1.5]]), np.zeros((3, 3)), np.zeros(3, dtype=bool))
-    >>> pairs.tolist(), vectors.tolist()
-    ([[0, 1], [1, 0]], [[0.0, 0.0, 1.5], [0.0, 0.0, -1.5]])
+    >>> pairs, shifts = pairs_within(2.0, np.array([[0.0, 0, 0], [0, 0, 9.5]]), 10 * np.eye(3), np.ones(3, dtype=bool))
+    >>> pairs.tolist(), shifts.tolist()
+    ([[0, 1], [1, 0]], [[0, 0, -1], [0, 0, 1]])
     """
     c_api, library = vesin_library()
     if library is None:
         return pairs_by_its_package(cutoff, positions, box, periodic)
     options = c_api.VesinOptions()
-    options.cutoff, options.full, options.sorted, options.return_vectors, options.n_threads = cutoff, True, ordered, True, 1
+    options.cutoff, options.full, options.sorted, options.return_shifts, options.n_threads = cutoff, True, True, True, 1
     if not hasattr(of_this_thread, "kept"):
         of_this_thread.kept = Kept(c_api, library)
     found, message = of_this_thread.kept.found, ctypes.c_char_p()
@@ -48,7 +49,7 @@ def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic
     device = c_api.VesinDevice(c_api.VesinCPU, 0)
     if library.vesin_neighbors(*given, device, options, ctypes.byref(found), ctypes.byref(message)) != 0:
         raise RuntimeError((message.value or b"").decode())
-    return copied(found.pairs, found.length, 2, np.int64), copied(found.vectors, found.length, 3, np.float64)
+    return copied(found.pairs, found.length, 2, np.int64), copied(found.shifts, found.length, 3, np.int32)
 
 
 def pairs_by_its_package(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
@@ -56,8 +57,8 @@ def pairs_by_its_package(cutoff: float, positions: np.ndarray, box: np.ndarray, 
     import vesin
 
     neighbors = vesin.NeighborList(cutoff=cutoff, full_list=True, sorted=True)
-    pairs, vectors = neighbors.compute(points=positions, box=box, periodic=periodic, quantities="PD")
-    return np.asarray(pairs).astype(np.int64), np.asarray(vectors, dtype=np.float64).reshape(-1, 3)
+    pairs, shifts = neighbors.compute(points=positions, box=box, periodic=periodic, quantities="PS")
+    return np.asarray(pairs).astype(np.int64), np.asarray(shifts).astype(np.int32).reshape(-1, 3)
 
 
 @cache
@@ -72,7 +73,7 @@ def vesin_library() -> tuple[Any, Any]:
         return None, None
     c_api = loaded(declarations)
     names = ("VesinOptions", "VesinNeighborList", "VesinDevice", "VesinCPU", "setup_functions")
-    if not all(hasattr(c_api, name) for name in names) or not {"return_vectors", "n_threads"} <= {
+    if not all(hasattr(c_api, name) for name in names) or not {"return_shifts", "n_threads"} <= {
         name for name, _ in c_api.VesinOptions._fields_
     }:
         return None, None

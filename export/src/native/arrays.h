@@ -11,6 +11,7 @@
 
 namespace spinconv::native {
 
+constexpr int64_t in_caches = int64_t(1) << 20;   // bytes of one array that are found there when they are read again, about
 constexpr int energy_alone = 1, with_centroid = 4;   // quantities that are differentiated: the energy, and its first moments
 
 /// What a thread needs for itself.
@@ -44,7 +45,10 @@ struct Arrays : EdgeArrays<T> {
 
   T* messages(int64_t k) { return messages_.get() + k * messages_size_; }
   /// What the forward pass keeps of block k; nothing where a chunk will be run again.
-  Kept<T> kept(int64_t k) { return keeps_ ? Kept<T>{kept_.get() + 4 * k * messages_size_, 0} : Kept<T>{}; }
+  Kept<T> kept(int64_t k) {
+    const int64_t size = 4 * messages_size_;
+    return keeps_ ? Kept<T>{kept_.get() + k * size, 0, size * static_cast<int64_t>(sizeof(T)) > in_caches} : Kept<T>{};
+  }
 
  private:
   void reserve_workspaces(const Shape& shape, const Task& task, const SortedEdges& sorted, int n_threads);

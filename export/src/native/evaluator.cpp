@@ -187,26 +187,21 @@ class EvaluatorOf : public Evaluator {
     });
     for (int64_t k = n_blocks_ - 1; k >= 0; --k) {
       over_chunks([&](const Chunk& chunk, Workspace<T>& workspace) { block_back(k, chunk, workspace); });
-      if (k == 0) over_edges([&](int64_t first, int64_t n) { clear_messages(first, n); });   // the first block passes no messages on
       for (int a = 0; a < task_.n_adjoints; ++a) {
         exchanges_.of_moments(arrays_.of_moments[a].get());
         over_nodes([&](int64_t i, Workspace<T>& workspace) {
           kernels_.moments_back(s, arrays_.edges, received(i), n_received(i), factor_of_moments(), arrays_.messages(k), of_moments_of(a, i),
-                                workspace.scratch.get(), arrays_.of_edges[a]);
+                                workspace.scratch.get(), arrays_.of_edges[a], k > 0);   // the first block passes no messages on
         });
       }
     }
     for (int a = 0; a < task_.n_adjoints; ++a) over_edges([&](int64_t first, int64_t n) { edges_back(a, first, n); });
   }
 
-  void clear_messages(int64_t first, int64_t n) {
-    for (int a = 0; a < task_.n_adjoints; ++a) std::fill_n(arrays_.of_edges[a].messages + first * channels(), n * channels(), T(0));
-  }
-
+  /// Of what the way back only adds to.
   void clear_gradients(int64_t first, int64_t n) {
-    clear_messages(first, n);
     for (int a = 0; a < task_.n_adjoints; ++a) {
-      std::fill_n(arrays_.of_edges[a].harmonics + first * parameters_.shape.high, n * parameters_.shape.high, T(0));
+      if (a > 0) std::fill_n(arrays_.of_edges[a].messages + first * channels(), n * channels(), T(0));
       std::fill_n(arrays_.of_edges[a].envelope + first, n, T(0));
       std::fill_n(arrays_.of_edges[a].shown + first, n, T(0));
     }
@@ -233,7 +228,7 @@ class EvaluatorOf : public Evaluator {
           continue;
         }
         T* of_responses = workspace.of_responses[a].get() + row;
-        kernels_.spin_back(s, first, n, polynomial_of(k, j), of_responses, scratch, arrays_.of_edges[a]);
+        kernels_.spin_back(s, first, n, polynomial_of(k, j), of_responses, scratch, arrays_.of_edges[a], k + 1 < n_blocks_);
         if (a > 0) about_sender(a, first, n, workspace.of_responses[0].get() + row, of_responses);
         kernels_.spin_back_polynomial(s, arrays_.edges, first, n, of_responses, of_polynomial);
         kernels_.coupling_back(s, parameters_.couplings, parameters_.blocks[k], moments_of(k, j), of_polynomial, scratch, of_moments);

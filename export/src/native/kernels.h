@@ -130,7 +130,7 @@ struct Edges {
   const int32_t* pair = nullptr;
 };
 
-/// Derivatives of one quantity with respect to what is known of the edges.
+/// Derivatives of one quantity with respect to what is known of the edges. The first that says something of an array sets it, all others add.
 template <class T>
 struct EdgeGradients {
   T* messages = nullptr;    // [n_edges][channels]
@@ -144,6 +144,7 @@ template <class T>
 struct Kept {
   T* rows = nullptr;
   int64_t first = 0;
+  bool past_caches = false;   // written to memory, as the caches will not hold it until it is read
 };
 
 template <class T>
@@ -157,14 +158,14 @@ struct Kernels {
   // moments.h, of one receiver
   void (*moments)(const Shape&, const Edges<T>&, const int32_t* into, int64_t n, T factor, const T* messages, T* moments);
   void (*moments_back)(const Shape&, const Edges<T>&, const int32_t* into, int64_t n, T factor, const T* messages, const T* of_moments,
-                       T* scratch, const EdgeGradients<T>&);
+                       T* scratch, const EdgeGradients<T>&, bool adds_to_messages);
   // coupling.h, of one sender
   void (*coupling)(const Shape&, const Couplings<T>&, const Block<T>&, const T* moments, T* scratch, T* polynomial);
   void (*coupling_back)(const Shape&, const Couplings<T>&, const Block<T>&, const T* moments, const T* of_polynomial, T* scratch, T* of_moments);
   // spin.h, of the edges of one sender
   void (*spin)(const Shape&, const Block<T>&, const Edges<T>&, int64_t first, int64_t n, const T* polynomial, T* responses, const Kept<T>&);
   void (*spin_back)(const Shape&, int64_t first, int64_t n, const T* polynomial, const T* of_responses, T* scratch,
-                    const EdgeGradients<T>&);
+                    const EdgeGradients<T>&, bool adds);
   void (*spin_back_polynomial)(const Shape&, const Edges<T>&, int64_t first, int64_t n, const T* of_responses, T* of_polynomial);
   // messages.h, of the edges of a chunk; `responses` begin with its first edge
   void (*messages)(const Shape&, const Block<T>&, const Table<T>&, const Edges<T>&, int64_t first, int64_t n, const T* responses, const T* before,

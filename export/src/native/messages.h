@@ -28,25 +28,24 @@ void messages(const Shape& shape, const Block<T>& block, const Table<T>& table, 
     const int64_t edge = first + begin;
     T *hidden = scratch, *x = scratch + rows * channels;
     const auto kind = [&](int r) { return int64_t(edges.pair[edge + r]); };
-    const auto keep = [&](Derivative which) {
-      return [&, which](int r, int64_t c, V<T> slope) {
-        if (kept.rows) store(kept_row(shape, kept, edge + r, which) + c, slope);
-      };
+    const auto kept_as = [&](Derivative which) {
+      return [&, which](int r, int64_t c, V<T> slope) { keep(shape, kept, edge + r, which, c, slope); };
     };
-    hidden_values<T, rows>(channels, block.of_neighborhood, responses + begin * channels, kind, hidden, keep(of_hidden));
+    hidden_values<T, rows>(channels, block.of_neighborhood, responses + begin * channels, kind, hidden, kept_as(of_hidden));
     Place<T> places[rows];
     for (int r = 0; r < rows; ++r) places[r] = place_of_values(table, channels, edges.pair[edge + r], edges.shown[edge + r]);
     dense<T, rows>(channels, hidden, block.of_neighborhood.last.by_input, block.of_neighborhood.last_bias, [&](int r, int64_t c, V<T> sum) {
       const auto [value, slope] = silu<T>(sum + at(places[r], channels, c));
       store(x + r * channels + c, value);
-      keep(of_sum)(r, c, slope);
+      kept_as(of_sum)(r, c, slope);
     });
-    hidden_values<T, rows>(channels, block.to_message, x, kind, hidden, keep(of_message_hidden));
+    hidden_values<T, rows>(channels, block.to_message, x, kind, hidden, kept_as(of_message_hidden));
     dense<T, rows>(channels, hidden, block.to_message.last.by_input, block.to_message.last_bias, [&](int r, int64_t c, V<T> sum) {
       const int64_t place = (edge + r) * channels + c;
       store(after + place, before ? load(before + place) + sum : sum);
     });
   });
+  if (kept.past_caches) streamed();
 }
 
 /// From of.messages to dE/d(what the spin convolution's silu is of), and to dE/dd by the table.

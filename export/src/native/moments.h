@@ -41,10 +41,10 @@ void moments(const Shape& shape, const Edges<T>& edges, const int32_t* into, int
   }
 }
 
-/// `scratch`: channels * low numbers, where low is n_low, padded.
+/// `scratch`: channels * low numbers, where low is n_low, padded. dE/dm_e is set where it is not added to.
 template <class T>
 void moments_back(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_t n, T factor, const T* messages, const T* of_moments,
-                  T* scratch, const EdgeGradients<T>& of) {
+                  T* scratch, const EdgeGradients<T>& of, bool adds_to_messages) {
   const int64_t channels = shape.channels, low = (shape.n_low + row_multiple - 1) / row_multiple * row_multiple;
   transpose(of_moments, shape.n_low, channels, scratch, low);
   in_tiles(n, [&](auto tile, int64_t k) {
@@ -67,7 +67,8 @@ void moments_back(const Shape& shape, const Edges<T>& edges, const int32_t* into
           const int64_t place = e[r] * channels + c + p * lanes<T>;
           const V<T> scaled = factor * v[r][p];
           dot += scaled * load(messages + place);
-          store(of.messages + place, load(of.messages + place) + edges.envelope[e[r]] * scaled);
+          const V<T> of_message = edges.envelope[e[r]] * scaled;
+          store(of.messages + place, adds_to_messages ? load(of.messages + place) + of_message : of_message);
         }
         of_envelope[r] += sum_of<T>(dot);
       }
@@ -89,7 +90,10 @@ template <class T>
 void sums(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_t n, T factor, const T* messages, T* sums) {
   for (int64_t c = 0; c < shape.channels; c += lanes<T>) {
     V<T> sum = all<T>(0);
-    for (int64_t k = 0; k < n; ++k) sum += edges.envelope[into[k]] * load(messages + into[k] * shape.channels + c);
+    for (int64_t k = 0; k < n; ++k) {
+      if (c == 0 && k + edges_ahead < n) prefetch(messages + into[k + edges_ahead] * shape.channels, shape.channels);
+      sum += edges.envelope[into[k]] * load(messages + into[k] * shape.channels + c);
+    }
     store(sums + c, factor * sum);
   }
 }

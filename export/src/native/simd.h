@@ -55,6 +55,31 @@ SPINCONV_INLINE V<T> load(const T* from) { return *reinterpret_cast<const typena
 template <class T>
 SPINCONV_INLINE void store(T* to, V<T> x) { *reinterpret_cast<typename Simd<T>::Unaligned*>(to) = x; }
 
+/// To memory past the caches, for what will be read only after more than they hold; `to` must be aligned. Other threads see it after `streamed`.
+SPINCONV_INLINE void stream(float* to, V<float> x) {
+#if SPINCONV_VECTOR_BYTES == 64
+  __builtin_ia32_movntps512(to, x);
+#elif defined(__AVX__)
+  __builtin_ia32_movntps256(to, x);
+#else
+  store(to, x);
+#endif
+}
+SPINCONV_INLINE void stream(double* to, V<double> x) {
+#if SPINCONV_VECTOR_BYTES == 64
+  __builtin_ia32_movntpd512(to, x);
+#elif defined(__AVX__)
+  __builtin_ia32_movntpd256(to, x);
+#else
+  store(to, x);
+#endif
+}
+SPINCONV_INLINE void streamed() {
+#ifdef __AVX__
+  __builtin_ia32_sfence();
+#endif
+}
+
 /// Asks for what will soon be read: `n` numbers.
 template <class T>
 SPINCONV_INLINE void prefetch(const T* from, int64_t n) {

@@ -14,6 +14,14 @@ template <class T>
 SPINCONV_INLINE T* kept_row(const Shape& shape, const Kept<T>& kept, int64_t edge, int which) { return kept.rows + (4 * (edge - kept.first) + which) * shape.channels; }
 
 template <class T>
+SPINCONV_INLINE void keep(const Shape& shape, const Kept<T>& kept, int64_t edge, int which, int64_t c, V<T> slope) {
+  if (!kept.rows) return;
+  T* to = kept_row(shape, kept, edge, which) + c;
+  if (kept.past_caches) stream(to, slope);
+  else store(to, slope);
+}
+
+template <class T>
 void spin(const Shape& shape, const Block<T>& block, const Edges<T>& edges, int64_t first, int64_t n, const T* polynomial, T* responses,
           const Kept<T>& kept) {
   const int64_t channels = shape.channels;
@@ -29,16 +37,16 @@ void spin(const Shape& shape, const Block<T>& block, const Edges<T>& edges, int6
         for (int v = 0; v < side_by_side; ++v) {
           const auto [value, slope] = silu<T>(sums[r][v]);
           store(responses + (k + r) * channels + c + v * lanes<T>, value);
-          if (kept.rows) store(kept_row(shape, kept, first + k + r, 0) + c + v * lanes<T>, slope);
+          keep(shape, kept, first + k + r, 0, c + v * lanes<T>, slope);
         }
     }
   });
 }
 
-/// Adds to dE/dY; `scratch`: channels * high numbers. `of_responses` are the s_e.
+/// Adds to dE/dY, or sets it; `scratch`: channels * high numbers. `of_responses` are the s_e.
 template <class T>
 void spin_back(const Shape& shape, int64_t first, int64_t n, const T* polynomial, const T* of_responses, T* scratch,
-               const EdgeGradients<T>& of) {
+               const EdgeGradients<T>& of, bool adds) {
   const int64_t channels = shape.channels;
   transpose(polynomial, shape.n_high, channels, scratch, shape.high);
   in_tiles(n, [&](auto tile, int64_t k) {
@@ -49,7 +57,7 @@ void spin_back(const Shape& shape, int64_t first, int64_t n, const T* polynomial
       for (int r = 0; r < rows; ++r)
         for (int v = 0; v < side_by_side; ++v) {
           T* to = of.harmonics + (first + k + r) * shape.high + lm + v * lanes<T>;
-          store(to, load(to) + sums[r][v]);
+          store(to, adds ? load(to) + sums[r][v] : sums[r][v]);
         }
     }
   });

@@ -185,7 +185,7 @@ class TrainingStepOf : public TrainingStep<T> {
       const T* messages = k == 0 ? memory_.messages.get() : memory_.blocks[k - 1].messages.get();
       shares_.over_atoms([&](int64_t i, const int32_t* into, int64_t n, Trainee<T>& trainee) {
         const T* of_moments = memory_.of_moments.get() + i * parts * shape_.n_low * channels();
-        if constexpr (parts == 1) kernels_.moments_back(shape_, memory_.edges, into, n, factor_of_moments(), messages, of_moments, trainee.scratch.get(), memory_.of_edges);
+        if constexpr (parts == 1) kernels_.moments_back(shape_, memory_.edges, into, n, factor_of_moments(), messages, of_moments, trainee.scratch.get(), memory_.of_edges, true);
         else training_.moments_back(shape_, memory_.edges, memory_.tangents, into, n, factor_of_moments(), of_moments, memory_.of_edges.messages);
       });
     }
@@ -229,7 +229,7 @@ class TrainingStepOf : public TrainingStep<T> {
       const T* of = of_responses + (first - chunk.first_edge) * parts * channels();
       T *of_moments = memory_.of_moments.get() + at * shape_.n_low, *of_polynomial = trainee.of_polynomial.get(), *scratch = trainee.scratch.get();
       if constexpr (parts == 1) {
-        kernels_.spin_back(shape_, first, n, polynomial, of, scratch, memory_.of_edges);
+        kernels_.spin_back(shape_, first, n, polynomial, of, scratch, memory_.of_edges, true);
         kernels_.spin_back_polynomial(shape_, memory_.edges, first, n, of, of_polynomial);
         kernels_.coupling_back(shape_, parameters_.couplings, stages.block, moments, of_polynomial, scratch, of_moments);
       } else {
