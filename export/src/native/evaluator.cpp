@@ -139,6 +139,7 @@ class EvaluatorOf : public Evaluator {
     }
   }
 
+  T factor_of_sums() const { return static_cast<T>(1.0 / average_neighbors_); }
   T factor_of_moments() const { return static_cast<T>(1.0 / std::sqrt(average_neighbors_)); }
 
   void moments(int64_t k) {
@@ -162,7 +163,7 @@ class EvaluatorOf : public Evaluator {
   void readout() {
     const auto& s = parameters_.shape;
     over_nodes([&](int64_t i, Workspace<T>&) {
-      kernels_.sums(s, arrays_.edges, received(i), n_received(i), static_cast<T>(1.0 / average_neighbors_), arrays_.messages(n_blocks_), arrays_.sums.get() + i * channels());
+      kernels_.sums(s, arrays_.edges, received(i), n_received(i), factor_of_sums(), arrays_.messages(n_blocks_), arrays_.sums.get() + i * channels());
     });
     exchanges_.sums(arrays_.sums.get(), arrays_.walls);
     kernels_.head(s, parameters_.head, sorted_.element.data(), graph().n_atoms, arrays_.sums.get(), arrays_.workspaces[0].scratch.get(), arrays_.energies.get(),
@@ -181,12 +182,13 @@ class EvaluatorOf : public Evaluator {
     over_edges([&](int64_t first, int64_t n) { clear_gradients(first, n); });
     for (int64_t n = 0; n < graph().n_atoms * channels(); ++n) arrays_.of_sums.get()[n] *= static_cast<T>(scale_);
     exchanges_.of_sums(arrays_.of_sums.get());
-    over_nodes([&](int64_t i, Workspace<T>&) {
-      kernels_.sums_back(s, arrays_.edges, received(i), n_received(i), static_cast<T>(1.0 / average_neighbors_), arrays_.messages(n_blocks_),
-                         arrays_.of_sums.get() + i * channels(), arrays_.of_edges[0]);
-    });
     for (int64_t k = n_blocks_ - 1; k >= 0; --k) {
-      over_chunks([&](const Chunk& chunk, Workspace<T>& workspace) { block_back(k, chunk, workspace); });
+      over_chunks([&](const Chunk& chunk, Workspace<T>& workspace) {
+        if (k == n_blocks_ - 1)
+          kernels_.sums_back(s, arrays_.edges, sorted_.target.data(), chunk.first_edge, chunk.n_edges, factor_of_sums(), arrays_.messages(n_blocks_),
+                             arrays_.of_sums.get(), arrays_.of_edges[0]);
+        block_back(k, chunk, workspace);
+      });
       for (int a = 0; a < task_.n_adjoints; ++a) {
         exchanges_.of_moments(arrays_.of_moments[a].get());
         over_nodes([&](int64_t i, Workspace<T>& workspace) {
@@ -201,9 +203,10 @@ class EvaluatorOf : public Evaluator {
   /// Of what the way back only adds to.
   void clear_gradients(int64_t first, int64_t n) {
     for (int a = 0; a < task_.n_adjoints; ++a) {
-      if (a > 0) std::fill_n(arrays_.of_edges[a].messages + first * channels(), n * channels(), T(0));
-      std::fill_n(arrays_.of_edges[a].envelope + first, n, T(0));
       std::fill_n(arrays_.of_edges[a].shown + first, n, T(0));
+      if (a == 0) continue;   // sums_back sets the others
+      std::fill_n(arrays_.of_edges[a].messages + first * channels(), n * channels(), T(0));
+      std::fill_n(arrays_.of_edges[a].envelope + first, n, T(0));
     }
   }
 

@@ -174,7 +174,7 @@ struct Kernels {
                         const EdgeGradients<T>&, T* of_responses);
   // readout.h
   void (*sums)(const Shape&, const Edges<T>&, const int32_t* into, int64_t n, T factor, const T* messages, T* sums);
-  void (*sums_back)(const Shape&, const Edges<T>&, const int32_t* into, int64_t n, T factor, const T* messages, const T* of_sums,
+  void (*sums_back)(const Shape&, const Edges<T>&, const int32_t* target, int64_t first, int64_t n, T factor, const T* messages, const T* of_sums,
                     const EdgeGradients<T>&);
   void (*head)(const Shape&, const Embedding<T>&, const int32_t* element, int64_t n, const T* sums, T* scratch, T* energies, T* of_sums);
 };

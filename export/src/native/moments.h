@@ -98,23 +98,19 @@ void sums(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_
   }
 }
 
-/// Sets dE/dm_e = factor u_e dE/dS_i, and adds factor m_e . dE/dS_i to dE/du_e.
+/// Of n edges from the first on: sets dE/dm_e = factor u_e dE/dS_i and dE/du_e = factor m_e . dE/dS_i.
 template <class T>
-void sums_back(const Shape& shape, const Edges<T>& edges, const int32_t* into, int64_t n, T factor, const T* messages, const T* of_sums,
+void sums_back(const Shape& shape, const Edges<T>& edges, const int32_t* target, int64_t first, int64_t n, T factor, const T* messages, const T* of_sums,
                const EdgeGradients<T>& of) {
-  for (int64_t k = 0; k < n; ++k) {
-    const int64_t e = into[k];
-    if (k + edges_ahead < n) {
-      prefetch(messages + into[k + edges_ahead] * shape.channels, shape.channels);
-      prefetch(of.messages + into[k + edges_ahead] * shape.channels, shape.channels);
-    }
+  for (int64_t e = first; e < first + n; ++e) {
+    const T* of_sum = of_sums + target[e] * shape.channels;
     V<T> dot = all<T>(0);
     for (int64_t c = 0; c < shape.channels; c += lanes<T>) {
-      const V<T> scaled = factor * load(of_sums + c);
+      const V<T> scaled = factor * load(of_sum + c);
       dot += scaled * load(messages + e * shape.channels + c);
       store(of.messages + e * shape.channels + c, edges.envelope[e] * scaled);
     }
-    of.envelope[e] += sum_of<T>(dot);
+    of.envelope[e] = sum_of<T>(dot);
   }
 }
 

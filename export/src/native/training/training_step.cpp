@@ -201,12 +201,15 @@ class TrainingStepOf : public TrainingStep<T> {
       for (int l = 0; l < 2; ++l) gradients[l] = Layers<T>::gradients(stages_.head[l].which, trainee.learned);
     training_.layer_back[parts - 1](stages_.head[1].layer, n, memory_.head.get(), shares_.elements.data(), memory_.of_energies.get(), trainee.scratch.get(), memory_.of_head.get(), false, gradients[1]);
     training_.layer_back[parts - 1](stages_.head[0].layer, n, memory_.sums.get(), shares_.elements.data(), memory_.of_head.get(), trainee.scratch.get(), memory_.of_sums.get(), false, gradients[0]);
-    const T* messages = memory_.blocks[n_blocks_ - 1].messages.get();
-    shares_.over_atoms([&](int64_t i, const int32_t* into, int64_t n_into, Trainee<T>&) {
-      const T* of_sums = memory_.of_sums.get() + i * parts * channels();
-      if constexpr (parts == 1) kernels_.sums_back(shape_, memory_.edges, into, n_into, factor_of_sums(), messages, of_sums, memory_.of_edges);
-      else training_.sums_back(shape_, memory_.edges, memory_.tangents, into, n_into, factor_of_sums(), of_sums, memory_.of_edges.messages);
-    });
+    if constexpr (parts == 1)
+      shares_.over_chunks([&](const Chunk& chunk, Trainee<T>&) {
+        kernels_.sums_back(shape_, memory_.edges, shares_.sorted.target.data(), chunk.first_edge, chunk.n_edges, factor_of_sums(),
+                           memory_.blocks[n_blocks_ - 1].messages.get(), memory_.of_sums.get(), memory_.of_edges);
+      });
+    else
+      shares_.over_atoms([&](int64_t i, const int32_t* into, int64_t n_into, Trainee<T>&) {
+        training_.sums_back(shape_, memory_.edges, memory_.tangents, into, n_into, factor_of_sums(), memory_.of_sums.get() + i * parts * channels(), memory_.of_edges.messages);
+      });
   }
 
   /// From what is passed back to the messages after block k to the moments of a chunk's senders, and to the features of the distance.
