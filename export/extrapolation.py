@@ -49,6 +49,7 @@ class Watch:
         self._place = np.zeros(119, dtype=np.int64)
         self._place[[atomic_numbers[symbol] for symbol in self._symbols]] = np.arange(len(self._symbols))
         self._shortest = np.array(coverage.shortest)  # (n_elements, n_elements), Å
+        self._reach = min(self._cutoff, self._shortest.max())  # Å; farther apart no pair is too close
         self._range = np.array(coverage.neighbors)  # (n_elements, 2)
 
     def look(self, edges: Edges, name: Callable[[int], Any] = int) -> Outside:
@@ -59,13 +60,14 @@ class Watch:
         """
         elements = self._place[edges.numbers]  # (n_atoms,)
         j, i = edges.edge_index
-        distances = np.sqrt(np.einsum("ek,ek->e", edges.vectors, edges.vectors))  # (n_edges,)
-        shortest = self._shortest[elements[i], elements[j]]
-        is_edge = distances < self._cutoff
-        is_close = is_edge & (distances < shortest)
-        counts = np.bincount(i[is_edge], minlength=len(elements))  # (n_atoms,)
+        squared = np.einsum("ek,ek->e", edges.vectors, edges.vectors)  # (n_edges,)
+        counts = np.bincount(i[squared < self._cutoff**2], minlength=len(elements))  # (n_atoms,)
         least, most = self._range[elements].T
         atoms = (counts < least) | (counts > most)
+        near = np.flatnonzero(squared < self._reach**2)
+        j, i, distances = j[near], i[near], np.sqrt(squared[near])
+        shortest = self._shortest[elements[i], elements[j]]
+        is_close = distances < shortest
         if is_close.any():
             # a pair never seen is farther outside than one seen at a longer distance
             far = np.where(np.isinf(shortest), 3 - distances / self._cutoff, 2 - distances / shortest)

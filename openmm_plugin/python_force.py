@@ -11,7 +11,7 @@ from spinconv.export.extrapolation import Alarm
 from spinconv.export.metadata import check_is_conservative
 from spinconv.export.particles import check_atoms, whole_numbers
 from spinconv.export.units import ANGSTROM_PER_NM, KJ_PER_MOL_PER_EV
-from spinconv.potential.edges import edges_of
+from spinconv.potential.edges import VerletList
 
 if TYPE_CHECKING:
     import openmm
@@ -61,6 +61,7 @@ class Evaluation:
         self.model = open_model(path, precision, device)
         self._particle = int if particles is None else particles.__getitem__  # the particle's index by that among those of the force
         self._alarm = Alarm([self.model.metadata])
+        self._neighbors = VerletList(self.model.metadata["cutoff"])
         self._numbers = np.array(numbers, dtype=np.int64)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -73,7 +74,7 @@ class Evaluation:
         acted_on = slice(None) if self.particles is None else self.particles
         positions = np.array(everywhere[acted_on]) * ANGSTROM_PER_NM
         box = np.array(state.getPeriodicBoxVectors(asNumpy=True)._value) * ANGSTROM_PER_NM if self.periodic else np.zeros((3, 3))
-        edges = edges_of(self._numbers, positions, box, np.full(3, self.periodic), self.model.metadata["cutoff"], self._particle)
+        edges = self._neighbors.edges(self._numbers, positions, box, np.full(3, self.periodic), self._particle)
         self._alarm.look(edges, self._particle)
         found = self.model.evaluate(edges)
         forces = np.zeros_like(everywhere, dtype=np.float64)

@@ -48,8 +48,9 @@ class VerletList:
         if not self._still_holds(positions, cell, pbc):
             self._searched = None
             self._found = _found_within(self._cutoff + self._skin, positions, cell, pbc, name).in_order(len(positions))
+            self._room = np.empty((2, len(self._found.image), 3))
             self._searched = positions.copy(), cell.copy(), pbc.copy()
-        vectors = self._found.vectors(positions)
+        vectors = self._found.vectors(positions, self._room)
         near = np.flatnonzero(np.einsum("ek,ek->e", vectors, vectors) <= self._cutoff**2)
         edge_index, vectors = self._found.edge_index.take(near, axis=1), vectors.take(near, axis=0)
         check_distances(edge_index, vectors, name)
@@ -72,16 +73,21 @@ class _Found(NamedTuple):
     offsets: np.ndarray
     """Å, whole numbers of lattice vectors, [n_images, 3]."""
 
-    def vectors(self, positions: np.ndarray) -> np.ndarray:
-        """From the receiving atoms to the sending ones, Å, [n_edges, 3]."""
-        vectors = positions.take(self.edge_index[0], axis=0)
-        vectors -= positions.take(self.edge_index[1], axis=0)
-        vectors += self.offsets.take(self.image, axis=0)
+    def vectors(self, positions: np.ndarray, room: np.ndarray | None = None) -> np.ndarray:
+        """From the receiving atoms to the sending ones, Å, [n_edges, 3].
+
+        In `room`, [2, n_edges, 3], where there is some: memory that is new at every step costs more than what is computed."""
+        vectors, others = np.empty((2, len(self.image), 3)) if room is None else room
+        positions.take(self.edge_index[0], axis=0, out=vectors, mode="clip")  # with the mode that checks, `out` would be a copy
+        vectors -= positions.take(self.edge_index[1], axis=0, out=others, mode="clip")
+        vectors += self.offsets.take(self.image, axis=0, out=others, mode="clip")
         return vectors
 
     def in_order(self, n_atoms: int) -> "_Found":
         """By receiver, sender and image."""
-        order = np.argsort((self.edge_index[1] * n_atoms + self.edge_index[0]) * len(self.offsets) + self.image, kind="stable")  # they have runs already
+        order = np.argsort(
+            (self.edge_index[1] * n_atoms + self.edge_index[0]) * len(self.offsets) + self.image, kind="stable"
+        )  # they have runs already
         return _Found(self.edge_index.take(order, axis=1), self.image.take(order), self.offsets)
 
 

@@ -29,8 +29,9 @@ of_this_thread = threading.local()
 
 
 def pairs_within(cutoff: float, positions: np.ndarray, box: np.ndarray, periodic: np.ndarray) -> Pairs:
-    """All ordered pairs within `cutoff`, periodic images included, sorted by i; `box` has the lattice vectors as rows. The vector from i to j
-    is r_j - r_i + shift @ box.
+    """All ordered pairs within `cutoff`, periodic images included, sorted by i.
+
+    `box` has the lattice vectors as rows; the vector from i to j is r_j - r_i + shift @ box.
 
     >>> pairs, shifts = pairs_within(2.0, np.array([[0.0, 0, 0], [0, 0, 9.5]]), 10 * np.eye(3), np.ones(3, dtype=bool))
     >>> pairs.tolist(), shifts.tolist()
