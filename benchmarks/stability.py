@@ -53,11 +53,16 @@ def acetylacetone() -> ase.Atoms:
     return ase.io.read(ROOT / "examples" / "openmm" / "molecule_in_water" / "acetylacetone.xyz")
 
 
+def aspirin() -> ase.Atoms:
+    return ase.io.read(MODELS / "aspirin" / "aspirin.xyz")
+
+
 CASES = {
     "ethanol 500 K": Case("ethanol", lambda: molecule("CH3CH2OH"), 500.0, 100.0),
     "ethanol 1000 K": Case("ethanol", lambda: molecule("CH3CH2OH"), 1000.0, 20.0),
     "acetylacetone 300 K": Case("acetylacetone", acetylacetone, 300.0, 100.0),
     "acetylacetone 600 K": Case("acetylacetone", acetylacetone, 600.0, 20.0),
+    "aspirin 500 K": Case("aspirin", aspirin, 500.0, 20.0),
     "water 330 K": Case("water", lambda: SYSTEMS["water"].atoms(), 330.0, 20.0, 1),
     "silicon 1200 K": Case("silicon", lambda: bulk("Si", cubic=True).repeat(2), 1200.0, 20.0, 1),
 }
