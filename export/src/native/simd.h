@@ -56,24 +56,21 @@ template <class T>
 SPINCONV_INLINE void store(T* to, V<T> x) { *reinterpret_cast<typename Simd<T>::Unaligned*>(to) = x; }
 
 /// To memory past the caches, for what will be read only after more than they hold; `to` must be aligned. Other threads see it after `streamed`.
-SPINCONV_INLINE void stream(float* to, V<float> x) {
-#if SPINCONV_VECTOR_BYTES == 64
-  __builtin_ia32_movntps512(to, x);
+template <class T>
+SPINCONV_INLINE void stream(T* to, V<T> x) {
+#ifdef __clang__
+  __builtin_nontemporal_store(x, reinterpret_cast<V<T>*>(to));
+#elif SPINCONV_VECTOR_BYTES == 64
+  if constexpr (sizeof(T) == 4) __builtin_ia32_movntps512(to, x);
+  else __builtin_ia32_movntpd512(to, x);
 #elif defined(__AVX__)
-  __builtin_ia32_movntps256(to, x);
+  if constexpr (sizeof(T) == 4) __builtin_ia32_movntps256(to, x);
+  else __builtin_ia32_movntpd256(to, x);
 #else
   store(to, x);
 #endif
 }
-SPINCONV_INLINE void stream(double* to, V<double> x) {
-#if SPINCONV_VECTOR_BYTES == 64
-  __builtin_ia32_movntpd512(to, x);
-#elif defined(__AVX__)
-  __builtin_ia32_movntpd256(to, x);
-#else
-  store(to, x);
-#endif
-}
+
 SPINCONV_INLINE void streamed() {
 #ifdef __AVX__
   __builtin_ia32_sfence();
