@@ -12,7 +12,8 @@ from spinconv.export.guards import check_elements, check_finite
 from spinconv.export.loading import Loaded
 from spinconv.export.plain_torch import plain_torch
 from spinconv.export.writer import DTYPES
-from spinconv.potential import build_graph
+from spinconv.potential.edges import VerletList
+from spinconv.potential.graph import graph_from
 
 
 class LoadedCalculator(Calculator):
@@ -24,6 +25,7 @@ class LoadedCalculator(Calculator):
         super().__init__()
         self.loaded, self.device = loaded, torch.device(device)
         self.module = loaded.module.to(device=self.device, dtype=DTYPES[loaded.dtype])
+        self.neighbors = VerletList(loaded.cutoff)
 
     @plain_torch()
     def calculate(
@@ -32,8 +34,10 @@ class LoadedCalculator(Calculator):
         """Fills `results`; ValueError where an element is not the model's, or the numbers are none."""
         super().calculate(atoms, properties or ["energy"], system_changes)
         assert self.atoms is not None  # the base class has just set them
-        check_elements(self.atoms, self.loaded.elements)
-        evaluation = evaluate_module(self.module, DTYPES[self.loaded.dtype], build_graph(self.atoms, self.loaded.cutoff, torch.float64))
+        atoms = self.atoms
+        check_elements(atoms, self.loaded.elements)
+        edges = self.neighbors.edges(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+        evaluation = evaluate_module(self.module, DTYPES[self.loaded.dtype], graph_from(edges, torch.float64))
         energy = float(evaluation.energies[0].detach())
         forces = evaluation.forces.detach().cpu().numpy().astype(np.float64)
         check_finite(energy, forces)
