@@ -47,7 +47,7 @@ class VerletList:
         """The same as `edges_of`, in an order of its own."""
         if not self._still_holds(positions, cell, pbc):
             self._searched = None
-            self._found = _found_within(self._cutoff + self._skin, positions, cell, pbc, name).in_order(len(positions))
+            self._found = _found_within(self._cutoff, positions, cell, pbc, name, self._skin).in_order(len(positions))
             self._room = np.empty((2, len(self._found.image), 3))
             self._searched = positions.copy(), cell.copy(), pbc.copy()
         vectors = self._found.vectors(positions, self._room)
@@ -91,10 +91,11 @@ class _Found(NamedTuple):
         return _Found(self.edge_index.take(order, axis=1), self.image.take(order), self.offsets)
 
 
-def _found_within(cutoff: float, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, name: Name) -> _Found:
+def _found_within(cutoff: float, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, name: Name, skin: float = 0.0) -> _Found:
+    """Within the cutoff and a skin (Å); refusals speak of the cutoff."""
     check_searchable(positions, cell, pbc, cutoff, name)
     box = cell if pbc.any() else np.zeros((3, 3))
-    pairs, shifts = pairs_within(cutoff, positions, box, pbc)
+    pairs, shifts = pairs_within(cutoff + skin, positions, box, pbc)
     columns = np.ascontiguousarray(shifts.T)  # (3, n_edges)
     least = columns.min(axis=1, initial=0)
     n_images = columns.max(axis=1, initial=0) - least + 1
