@@ -48,7 +48,7 @@ class VerletList:
         if not self._still_holds(positions, cell, pbc):
             self._searched = None
             self._found = _found_within(self._cutoff, positions, cell, pbc, name, self._skin).in_order(len(positions))
-            self._room = np.empty((2, len(self._found.image), 3))
+            self._room = np.empty((2, *self._found.offsets.shape))
             self._searched = positions.copy(), cell.copy(), pbc.copy()
         vectors = self._found.vectors(positions, self._room)
         near = np.flatnonzero(np.einsum("ek,ek->e", vectors, vectors) <= self._cutoff**2)
@@ -68,27 +68,23 @@ class _Found(NamedTuple):
     """Edges without their vectors."""
 
     edge_index: np.ndarray
-    image: np.ndarray
-    """Which of `offsets` an edge has, [n_edges]."""
     offsets: np.ndarray
-    """Å, whole numbers of lattice vectors, [n_images, 3]."""
+    """What the cells of their atoms are apart, Å, [n_edges, 3]."""
 
     def vectors(self, positions: np.ndarray, room: np.ndarray | None = None) -> np.ndarray:
         """From the receiving atoms to the sending ones, Å, [n_edges, 3].
 
         In `room`, [2, n_edges, 3], where there is some: memory that is new at every step costs more than what is computed."""
-        vectors, others = np.empty((2, len(self.image), 3)) if room is None else room
+        vectors, others = np.empty((2, *self.offsets.shape)) if room is None else room
         positions.take(self.edge_index[0], axis=0, out=vectors, mode="clip")  # with the mode that checks, `out` would be a copy
         vectors -= positions.take(self.edge_index[1], axis=0, out=others, mode="clip")
-        vectors += self.offsets.take(self.image, axis=0, out=others, mode="clip")
+        vectors += self.offsets
         return vectors
 
     def in_order(self, n_atoms: int) -> "_Found":
         """By receiver, sender and image."""
-        order = np.argsort(
-            (self.edge_index[1] * n_atoms + self.edge_index[0]) * len(self.offsets) + self.image, kind="stable"
-        )  # they have runs already
-        return _Found(self.edge_index.take(order, axis=1), self.image.take(order), self.offsets)
+        order = np.lexsort((*self.offsets.T, self.edge_index[1] * n_atoms + self.edge_index[0]))
+        return _Found(self.edge_index.take(order, axis=1), self.offsets.take(order, axis=0))
 
 
 def _found_within(cutoff: float, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, name: Name, skin: float = 0.0) -> _Found:
@@ -96,10 +92,6 @@ def _found_within(cutoff: float, positions: np.ndarray, cell: np.ndarray, pbc: n
     check_searchable(positions, cell, pbc, cutoff, name)
     box = cell if pbc.any() else np.zeros((3, 3))
     pairs, shifts = pairs_within(cutoff + skin, positions, box, pbc)
-    columns = np.ascontiguousarray(shifts.T)  # (3, n_edges)
-    least = columns.min(axis=1, initial=0)
-    n_images = columns.max(axis=1, initial=0) - least + 1
-    x, y, z = columns - least[:, None]
-    images = np.indices(n_images).reshape(3, -1).T + least  # (n_images, 3)
-    offsets = images[:, :1] * box[0] + images[:, 1:2] * box[1] + images[:, 2:] * box[2]
-    return _Found(np.ascontiguousarray(pairs.T[::-1]), (x * n_images[1] + y) * n_images[2] + z, offsets)
+    x, y, z = shifts.T.astype(float)  # an edge's own: atoms that have wandered far would make a table of images large
+    offsets = np.stack([x * along[0] + y * along[1] + z * along[2] for along in box.T], axis=1)
+    return _Found(np.ascontiguousarray(pairs.T[::-1]), offsets)

@@ -72,6 +72,14 @@ def test_what_else_changes_is_noticed(what: str) -> None:
     np.testing.assert_allclose(in_rows(neighbors_of(atoms, known)), in_rows(anew), atol=1e-8)
 
 
+@pytest.mark.parametrize("cells", [1e3, -1e5])
+def test_an_atom_that_has_wandered_far_costs_nothing(cells: float) -> None:
+    atoms = STRUCTURES["fcc"]()
+    there = in_rows(neighbors_of(atoms, VerletList(CUTOFF)))
+    atoms.positions[1] += cells * atoms.cell.array.sum(axis=0)
+    np.testing.assert_allclose(in_rows(neighbors_of(atoms, VerletList(CUTOFF))), there, atol=1e-8)
+
+
 def test_other_elements_are_other_numbers() -> None:
     atoms, known = STRUCTURES["fcc"](), VerletList(CUTOFF)
     neighbors_of(atoms, known)
