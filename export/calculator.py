@@ -75,9 +75,8 @@ class SpinConvCalculator(Calculator):
         self._hashes = [file.metadata["weights_sha256"] for file in self.models]
         every = [file.metadata["elements"] for file in self.models]
         self._elements = [symbol for symbol in every[0] if all(symbol in elements for elements in every)]
-        self._neighbors = VerletList(
-            max(file.metadata["cutoff"] for file in self.models)
-        )  # a model takes no notice of edges beyond its own
+        farthest = max(file.metadata["cutoff"] for file in self.models)  # a model takes no notice of edges beyond its own
+        self._neighbors = VerletList(farthest)
         self._alarm = Alarm([file.metadata for file in self.models])
         properties = [name for name in type(self).implemented_properties if name != "stress" or not self.direct_forces]
         self.implemented_properties = [*properties, *(OF_COMMITTEES if len(self.models) > 1 else ())]
