@@ -1,0 +1,57 @@
+// The words of kernels in CUDA C++ and in OpenCL C: what both languages have by different names, and rows of four numbers. NVRTC defines
+// __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. The text that follows has `#define REAL_IS_DOUBLE` before it, or not.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace spinconv::gpu {
+
+constexpr const char* prelude = R"KERNELS(
+#ifdef REAL_IS_DOUBLE
+  #ifdef __OPENCL_VERSION__
+    #pragma OPENCL EXTENSION cl_khr_fp64 : enable
+  #endif
+  typedef double real;
+  #if !defined(__OPENCL_VERSION__) && __CUDACC_VER_MAJOR__ >= 13   // which has two of them, by their alignment
+  typedef double4_32a real4;
+  #else
+  typedef double4 real4;
+  #endif
+  #define R(number) number
+#else
+  typedef float real;
+  typedef float4 real4;
+  #define R(number) number##f
+#endif
+
+#ifdef __OPENCL_VERSION__
+  typedef int int32_t;
+  typedef long int64_t;
+  #define KERNEL(threads) __kernel __attribute__((reqd_work_group_size(threads, 1, 1))) void
+  #define GLOBAL __global
+  #define SHARED __local
+  #define POINTER_TO_SHARED __local
+  #define CONSTANT __constant
+  #define FUNCTION static inline
+  #define RESTRICT restrict
+  #define SYNCHRONIZE barrier(CLK_LOCAL_MEM_FENCE)
+  #define GROUP ((int)get_group_id(0))
+  #define GROUPS ((int)get_num_groups(0))
+  #define THREAD ((int)get_local_id(0))
+#else
+  typedef int int32_t;
+  typedef long long int64_t;
+  #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+  #define GLOBAL
+  #define SHARED __shared__
+  #define POINTER_TO_SHARED
+  #define CONSTANT __constant__
+  #define FUNCTION __device__ __forceinline__
+  #define RESTRICT __restrict__
+  #define SYNCHRONIZE __syncthreads()
+  #define GROUP ((int)blockIdx.x)
+  #define GROUPS ((int)gridDim.x)
+  #define THREAD ((int)threadIdx.x)
+#endif
+)KERNELS";
+
+}  // namespace spinconv::gpu

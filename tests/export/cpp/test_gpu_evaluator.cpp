@@ -1,0 +1,93 @@
+// The evaluator by kernels against the native one: test_gpu_evaluator DEVICE FILE..., where DEVICE is "opencl" or "cuda", with an index or without.
+// SPDX-License-Identifier: MIT
+#include "gas.h"
+#include "laws.h"
+
+#include "container.h"
+#include "gpu/device.h"
+#include "gpu/evaluator.h"
+#include "native/evaluator.h"
+
+#include "spinconv/model.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace {
+
+using laws::check;
+using laws::difference;
+using laws::Gas;
+using laws::in_words;
+using laws::largest;
+using spinconv::Request;
+using spinconv::Result;
+
+/// Ghosts of the first atoms, in one process.
+class Images : public spinconv::Exchange {
+ public:
+  explicit Images(const Gas& gas) : n_atoms_(gas.graph().n_atoms), n_ghosts_(gas.n_ghosts) {}
+  void to_ghosts(float* rows, int64_t width) override { copy(rows, width); }
+  void to_ghosts(double* rows, int64_t width) override { copy(rows, width); }
+  void from_ghosts(float* rows, int64_t width) override { add(rows, width); }
+  void from_ghosts(double* rows, int64_t width) override { add(rows, width); }
+
+ private:
+  template <class T>
+  void copy(T* rows, int64_t width) { std::copy_n(rows, n_ghosts_ * width, rows + n_atoms_ * width); }
+  template <class T>
+  void add(T* rows, int64_t width) {
+    for (int64_t k = 0; k < n_ghosts_ * width; ++k) rows[k] += rows[n_atoms_ * width + k];
+  }
+
+  int64_t n_atoms_, n_ghosts_;
+};
+
+/// What two evaluators say of a gas, apart from each other, in units of the largest number.
+double apart(const Result& a, const Result& b) {
+  double worst = 0.0;
+  for (const auto part : {&Result::atom_energies, &Result::edge_gradients, &Result::centroid})
+    if (!(a.*part).empty() || !(b.*part).empty()) worst = std::max(worst, difference(a.*part, b.*part) / std::max(1e-300, largest(b.*part)));
+  return worst;
+}
+
+void compare(const spinconv::Container& container, const std::string& dtype, const std::string& device, const Gas& gas, const std::string& what, bool with_exchange) {
+  auto ours = spinconv::gpu::make_evaluator(container, dtype, device, 0);
+  auto native = spinconv::native::make_evaluator(container, "float64", 1);
+  if (!native) return check(true, what + ": this processor has no native evaluator to compare with");
+  Images images(gas);
+  Request request;
+  request.centroid = true;
+  if (with_exchange) request.exchange = &images;
+  Result result, again, truth;
+  native->evaluate(gas.graph(), request, truth);
+  ours->evaluate(gas.graph(), request, result);
+  const double tolerance = dtype == "float64" ? 1e-11 : 1e-4, error = apart(result, truth);
+  check(error < tolerance, what + ", " + dtype + " on " + ours->device() + ": as the native evaluator in float64, to " + in_words(error));
+  ours->evaluate(gas.graph(), request, again);
+  check(again.edge_gradients == result.edge_gradients && again.centroid == result.centroid && again.atom_energies == result.atom_energies, what + ": the same bits again");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  const std::string device = argv[1];
+  if ((device.rfind("opencl", 0) == 0 ? spinconv::gpu::opencl_devices() : spinconv::gpu::cuda_devices()).empty()) {
+    std::printf("skipped: there is no device for %s\n", device.c_str());
+    return 0;
+  }
+  for (int n = 2; n < argc; ++n) {
+    const std::string bytes = spinconv::read_file(argv[n]);
+    const auto container = spinconv::open_container(bytes, argv[n]);
+    const double cutoff = container.metadata.info.cutoff;
+    for (const std::string dtype : {"float64", "float32"}) {
+      compare(container, dtype, device, Gas(60, cutoff), "a gas", false);
+      compare(container, dtype, device, Gas(60, cutoff, 20), "with ghosts", true);
+      compare(container, dtype, device, Gas(1, cutoff), "an atom alone", false);
+    }
+    compare(container, "float32", device, Gas(400, cutoff), "many atoms", false);
+  }
+  return laws::n_failed == 0 ? 0 : 1;
+}
