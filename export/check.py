@@ -75,12 +75,13 @@ def compare(
     checkpoint: str | os.PathLike[str] | None = None,
     dtype: str = "float64",
     engines: dict[str, Evaluate] | None = None,
+    device: str | None = None,
     progress: Callable[[float, str], None] = lambda done, what: None,
 ) -> list[Difference]:
     """The differences of every way to compute from the ASE calculator on the file, by torch where that is installed, for every structure.
 
     `structures` are some frames of a file, or small ones made of the model's elements unless given; `engines` are all that are
-    installed unless given. `progress` is told the part that is done, 0 to 1, and what comes next.
+    installed unless given; `device`, "cuda" or "opencl", is compared too. `progress` is told the part that is done, 0 to 1, and what comes next.
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")
@@ -89,7 +90,7 @@ def compare(
     calculator = SpinConvCalculator(model, dtype, evaluator="torch" if has_torch() else None)
     sides = {
         **_ways_in_torch(model, checkpoint, dtype),
-        **_evaluators(model, dtype),
+        **_evaluators(model, dtype, device),
         **(installed_engines() if engines is None else engines),
     }
     if structures is None:
@@ -133,23 +134,26 @@ def _ways_in_torch(
     return ways_in_torch(model, checkpoint, dtype)
 
 
-def _evaluators(model: str | os.PathLike[str], dtype: str) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
-    """Those of the library, by name."""
+def _evaluators(
+    model: str | os.PathLike[str], dtype: str, device: str | None
+) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
+    """Those of the library, by name, and its kernels on a device, by the device's."""
     kind = metadata_of(model).kind
 
     @cache
-    def opened(evaluator: str) -> OpenModel:
+    def opened(evaluator: str, device: str) -> OpenModel:
         if evaluator == "torch" and (problem := torch_evaluator_problem(kind)):
             raise EngineUnavailable(problem)
         try:
-            return NativeModel(model, dtype, evaluator=evaluator)
+            return NativeModel(model, dtype, device, evaluator)
         except NotNativeError as reason:
             raise EngineUnavailable(str(reason)) from None
 
-    def evaluate(evaluator: str, path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
-        return _of_open_model(atoms, opened(evaluator))
+    def evaluate(evaluator: str, device: str, path: str, atoms: ase.Atoms, dtype: str) -> EngineResult:
+        return _of_open_model(atoms, opened(evaluator, device))
 
-    return {evaluator: partial(evaluate, evaluator) for evaluator in EVALUATORS}
+    sides = {evaluator: (evaluator, "cpu") for evaluator in EVALUATORS} | ({} if device is None else {device: ("native", device)})
+    return {name: partial(evaluate, *side) for name, side in sides.items()}
 
 
 def _of_open_model(atoms: ase.Atoms, model: OpenModel) -> EngineResult:

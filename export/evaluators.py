@@ -34,7 +34,7 @@ class OpenModel(Protocol):
     """What it computes in: "float32" or "float64"."""
     device: str
     evaluator: str
-    """"torch", or "native" and the instruction set."""
+    """"torch", or "native" and the instruction set, or "cuda" or "opencl" for kernels of our own."""
 
     def evaluate(self, edges: Edges) -> Numbers:
         """The numbers of a structure, whose edges reach as far as the cutoff at least."""
@@ -45,23 +45,24 @@ def open_model(
 ) -> OpenModel:
     """A model file with what is to evaluate it, whose probe it has found again.
 
-    `dtype` is "float32", "float64" or None for the file's own, `device` as torch names it or "auto", CUDA where there is one. `evaluator`
-    is "native", on the CPU, "torch", or None for native where that can be. `threads` are those of the native evaluator, 0 for
-    OMP_NUM_THREADS or as many as there are processors. Raises ValueError in words, FileNotFoundError.
+    `dtype` is "float32", "float64" or None for the file's own, `device` "cpu", "cuda" or "opencl", perhaps with an index ("cuda:1"), "auto" for
+    CUDA where there is one, or another that torch knows. `evaluator` is "native", code of our own, "torch", or None for native where that can
+    be. `threads` are those of the native evaluator on a CPU, 0 for OMP_NUM_THREADS or as many as there are processors. Raises ValueError in
+    words, FileNotFoundError.
     """
     if dtype is not None and dtype not in PRECISIONS:
         raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")
     if evaluator is not None and evaluator not in EVALUATORS:
         raise ValueError(f"`evaluator` must be one of {', '.join(EVALUATORS)}, got {evaluator!r}")
-    if evaluator == "native" and device not in ("cpu", "auto"):
-        raise ValueError(f"`evaluator` native computes on the CPU, got `device` {device!r}; use torch")
     check_threads(threads, least=0)
     why = "`evaluator` torch" if evaluator == "torch" else f"`device` {device!r}"
+    if evaluator is None and needs_kernels(device):
+        evaluator = "native"
     if evaluator == "native" or (evaluator is None and is_cpu(device)):
         from spinconv.export.native_library import NativeModel, NotNativeError
 
         try:
-            return NativeModel(path, dtype, threads=threads)
+            return NativeModel(path, dtype, device, "native", threads)
         except NotNativeError as error:
             if evaluator == "native":
                 raise
@@ -82,6 +83,20 @@ def is_cpu(device: str) -> bool:
     from spinconv.export.reader import usable_device
 
     return usable_device(device).type == "cpu"
+
+
+def needs_kernels(device: str) -> bool:
+    """Whether a device is one for kernels of our own alone: OpenCL's, and CUDA's where torch cannot use it."""
+    family = device.partition(":")[0]
+    if family != "cuda" or not has_torch():
+        return family in ("cuda", "opencl")
+    from spinconv.export.reader import usable_device
+
+    try:
+        usable_device(device)
+    except ValueError:
+        return True
+    return False
 
 
 def has_torch() -> bool:

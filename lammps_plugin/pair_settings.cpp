@@ -38,7 +38,8 @@ const std::map<std::string, Read> &readers()
   static const std::map<std::string, Read> by_keyword = {
       {"device",
        [](PairSettings &s, const std::string &keyword, const std::string &word) {
-         if (!std::regex_match(word, std::regex("auto|cpu|cuda|cuda:[0-9]{1,3}"))) refuse(keyword, "auto, cpu, cuda or cuda:<index>", word);
+         if (!std::regex_match(word, std::regex("auto|cpu|(cuda|opencl)(:[0-9]{1,3})?")))
+           refuse(keyword, "auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>", word);
          s.options.device = word;
        }},
       {"precision",

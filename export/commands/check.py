@@ -26,6 +26,9 @@ def check(
         bool, typer.Option("--all", help="Every engine, LAMMPS on 2 ranks too; LAMMPS and OpenMM must be there.")
     ] = False,
     ranks: Annotated[int, typer.Option(help="LAMMPS on 1, 2, 4, ... up to so many MPI ranks, too; with --lammps.")] = 1,
+    device: Annotated[
+        str | None, typer.Option(help="Compare the kernels on this device too: cuda, opencl, or one of several, as cuda:1.", show_default=False)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
 ) -> None:
     """Compare eager, scripted, loaded and every installed engine in energy, forces and virial; exit 1 where they differ."""
@@ -38,7 +41,7 @@ def check(
         n_frames = number_of_frames(frames)
         chosen = None if structures is None else read_structures(structures, n_frames)
         with progress_bar() as progress:
-            rows = compare(model, chosen, checkpoint, dtype, engines, progress)
+            rows = compare(model, chosen, checkpoint, dtype, engines, device, progress)
     found = summaries(rows, TOLERANCES[dtype])
     on = chosen.words if chosen else OWN_STRUCTURES
     if as_json:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "choice.h"
 
+#include "gpu/evaluator.h"
 #include "native/evaluator.h"
 #include "torch_library.h"
 
@@ -16,10 +17,16 @@ namespace {
 
 constexpr int most_threads = 256;   // on a machine with fewer processors; threads that cannot be made end the process
 
-bool is_device(const std::string& name) {
-  const bool has_index = name.rfind("cuda:", 0) == 0 && name.size() > 5 && name.size() < 9 && name.find_first_not_of("0123456789", 5) == std::string::npos;
-  return name == "auto" || name == "cpu" || name == "cuda" || has_index;
+constexpr const char* devices = "auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>";
+
+/// "cuda" or "cuda:<index>", say.
+bool is_of(const std::string& device, const std::string& family) {
+  if (device == family) return true;
+  const auto index = device.substr(std::min(device.size(), family.size() + 1));
+  return device.rfind(family + ":", 0) == 0 && !index.empty() && index.size() < 4 && index.find_first_not_of("0123456789") == std::string::npos;
 }
+
+bool is_device(const std::string& name) { return name == "auto" || name == "cpu" || is_of(name, "cuda") || is_of(name, "opencl"); }
 
 int most_threads_here() { return std::max(most_threads, static_cast<int>(std::thread::hardware_concurrency())); }
 
@@ -56,6 +63,27 @@ std::unique_ptr<Evaluator> make_torch(const Container& container, const std::str
   return std::unique_ptr<Evaluator>(make(container, name, options, dtype));
 }
 
+/// By kernels of our own on a GPU, or whatever else OpenCL has. NotNative for models that they are not for.
+std::unique_ptr<Evaluator> make_kernels(const Container& container, const std::string& name, const Options& options, const std::string& device, const std::string& dtype) {
+  if (auto evaluator = gpu::make_evaluator(container, dtype, device, options.process_on_node)) return evaluator;
+  throw NotNative("`device` " + device + " without torch is for harmonic models of `lmax` 4 at most, " + name + " is none");
+}
+
+/// On CUDA by torch, which has been tried there, or by kernels of our own where it cannot be had; Error with what is missing of both.
+std::unique_ptr<Evaluator> make_on_cuda(const Container& container, const std::string& name, const Options& options, const std::string& dtype) {
+  std::string why;
+  try {
+    return make_torch(container, name, options, dtype, "`device` " + options.device);
+  } catch (const Error& error) {
+    why = error.what();
+  }
+  try {
+    return make_kernels(container, name, options, options.device, dtype);
+  } catch (const Error& error) {
+    throw Error(why + "; and without it: " + error.what());
+  }
+}
+
 /// On a machine with a GPU, where it would compute; torch alone knows whether it can.
 std::unique_ptr<Evaluator> make_on_gpu(const Container& container, const std::string& name, const Options& options, const std::string& dtype) {
   if (!has_gpu()) return nullptr;
@@ -71,7 +99,7 @@ std::unique_ptr<Evaluator> make_on_gpu(const Container& container, const std::st
 }  // namespace
 
 void check_options(const Options& options) {
-  if (!is_device(options.device)) throw Error("`device` must be auto, cpu, cuda or cuda:<index>, got " + options.device);
+  if (!is_device(options.device)) throw Error(std::string("`device` must be ") + devices + ", got " + options.device);
   if (const auto& name = options.dtype; name != "" && name != "float32" && name != "float64") throw Error("`dtype` must be float32 or float64, got " + name);
   if (const auto& name = options.evaluator; name != "" && name != "native" && name != "torch") throw Error("`evaluator` must be native or torch, got " + name);
   if (options.threads < 0 || options.threads > most_threads_here()) {
@@ -85,15 +113,15 @@ std::unique_ptr<Evaluator> choose_evaluator(const Container& container, const st
   } catch (const Error& error) {
     throw Error(name + " is damaged: " + error.what());
   }
-  const bool on_cpu = options.device == "cpu" || options.device == "auto";
-  if (options.evaluator == "torch") return make_torch(container, name, options, dtype, "`evaluator torch`");
-  if (options.evaluator.empty()) {
-    if (!on_cpu) return make_torch(container, name, options, dtype, "`device` " + options.device);
-    if (options.device == "auto")
-      if (auto evaluator = make_on_gpu(container, name, options, dtype)) return evaluator;
-  } else if (!on_cpu) {
-    throw Error("`evaluator native` computes on the CPU, got `device` " + options.device + "; use `evaluator torch`");
+  const auto& device = options.device;
+  if (options.evaluator == "torch") {
+    if (is_of(device, "opencl")) throw Error("`evaluator torch` knows no OpenCL, got `device` " + device + "; leave it out, or use cuda");
+    return make_torch(container, name, options, dtype, "`evaluator torch`");
   }
+  if (is_of(device, "opencl") || (is_of(device, "cuda") && options.evaluator == "native")) return make_kernels(container, name, options, device, dtype);
+  if (is_of(device, "cuda")) return make_on_cuda(container, name, options, dtype);
+  if (device == "auto" && options.evaluator.empty())
+    if (auto evaluator = make_on_gpu(container, name, options, dtype)) return evaluator;
   if (auto evaluator = make_native(container, name, options, dtype)) return evaluator;
   const std::string what = "harmonic models of `lmax` 4 at most, on processors with AVX2 and FMA (x86-64-v3)";
   if (options.evaluator == "native") throw NotNative("`evaluator native` is for " + what + "; use `evaluator torch`");

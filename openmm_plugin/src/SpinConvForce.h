@@ -43,7 +43,7 @@ class SpinConvForce : public OpenMM::Force {
   const std::string& getPrecision() const { return precision_; }
   void setPrecision(const std::string& precision) { precision_ = precision; }
 
-  /// Where the model runs, whatever the platform of the Context: "cpu", "cuda", "cuda:<index>" or "auto", CUDA where there is a device.
+  /// Where the model runs, whatever the platform of the Context: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is a device.
   const std::string& getDevice() const { return device_; }
   void setDevice(const std::string& device) { device_ = device; }
 

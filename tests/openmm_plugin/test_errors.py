@@ -113,7 +113,7 @@ def test_numbers_out_of_range_are_refused(options: dict[str, float], words: str,
 
 def test_a_device_that_is_not_there_or_unknown_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
     atoms = ethanol()
-    with pytest.raises(openmm.OpenMMException, match="`device` must be auto, cpu, cuda or cuda:<index>, got gpu"):
+    with pytest.raises(openmm.OpenMMException, match="`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got gpu"):
         mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="gpu")), atoms)
     energies = [mm.read(mm.context(mm.system(atoms, force(model_file, atoms.numbers, device=name)), atoms))[0] for name in ("auto", "cpu")]
     assert energies[0] == pytest.approx(energies[1], rel=1e-12)
@@ -145,7 +145,7 @@ def test_numbers_of_another_system_are_refused(model_file: Path, mm: SimpleNames
 
 def test_an_unknown_device_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
     atoms = ethanol()
-    with pytest.raises(openmm.OpenMMException, match="SpinConvForce: `device` must be auto, cpu, cuda or cuda:<index>, got tpu"):
+    with pytest.raises(openmm.OpenMMException, match="SpinConvForce: `device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got tpu"):
         mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="tpu")), atoms)
 
 

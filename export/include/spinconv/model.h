@@ -29,8 +29,8 @@ struct ModelInfo {
   int64_t n_blocks = 0;            // 0: the file does not say
   int64_t n_moments = 0;           // numbers per atom in an exchange between processes, at most
   std::string dtype;               // what it computes in: "float32" or "float64"
-  std::string device;              // where: "cpu" or "cuda:<index>"
-  std::string evaluator;           // by what: "torch", or "native x86-64-v4", code of our own for an instruction set
+  std::string device;              // where: "cpu", "cuda:<index>" or "opencl:<index>"
+  std::string evaluator;           // by what: "torch", or code of our own, "native x86-64-v4" for an instruction set, "native cuda" by kernels
   std::string metadata;            // spinconv.json, whole
   std::string weights_sha256;      // equal for equal weights, whatever else two files say
   // Of the training frames, rows in the order of `elements`; empty where the file does not say. See spinconv/extrapolation.h.
@@ -39,11 +39,11 @@ struct ModelInfo {
 };
 
 struct Options {
-  std::string device = "cpu";      // "cpu", "cuda", "cuda:<index>" or "auto": CUDA where there is a device
+  std::string device = "cpu";      // "cpu", "cuda", "cuda:<index>", "opencl", "opencl:<index>" or "auto": CUDA where there is a device
   std::string dtype;               // "float32", "float64" or "" for the file's own
-  std::string evaluator;           // "native", "torch", or "" for native on a CPU that it has code for
+  std::string evaluator;           // "native", "torch", or "" for native where it has code for the device and the model
   int threads = 0;                 // within an evaluation on the CPU; 0: OMP_NUM_THREADS, or as many as there are processors (with torch, as it has)
-  int process_on_node = 0;         // with "cuda" and "auto", process p takes device p modulo the number of devices
+  int process_on_node = 0;         // with "cuda", "opencl" and "auto", process p takes device p modulo the number of devices
   bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy
   bool allow_direct_forces = false;     // accept one that says forces itself, by whoever adds up Result::atom_forces
 };

@@ -97,7 +97,7 @@ class HarmonicsText {
     std::string text = "FUNCTION void " + name_ + "_harmonics_back(real x, real y, real z, POINTER_TO_SHARED const real* of, real* gx, real* gy, real* gz) {\n" + powers() +
                        "  real sx = R(0.0), sy = R(0.0), sz = R(0.0);\n";
     for (int64_t m = 0; m <= degree_; ++m) {
-      text += "  {\n    real of_c = R(0.0), of_s = R(0.0);\n";
+      text += std::string("  {\n    real of_c = R(0.0)") + (m > 0 ? ", of_s = R(0.0)" : "") + ";\n";
       for (int64_t l = m; l <= degree_; ++l) {
         text += "    const real " + name("q", l) + " = " + polar(l, m, "q") + ", " + name("t", l) + " = " + slope(l, m) + ";\n";
         text += "    { const real a = of" + place(l, m) + (m > 0 ? ", b = of" + place(l, -m) : "") + ";\n      of_c += " + name("q", l) + " * a;";

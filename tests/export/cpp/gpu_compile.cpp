@@ -1,11 +1,14 @@
 // Compiles kernels, without running them, and takes warnings for errors:
 //
-//   gpu_compile [--nvrtc <libnvrtc.so>] [--registers] <file of kernels> <folder> <target> ...
+//   gpu_compile [--nvrtc <libnvrtc.so>] [--registers] [--text-to <file>] <file of kernels> <folder> <target> ...
+//   gpu_compile --model <model.pt> [--dtype float32] [--shared <bytes>] ...
 //
-// Targets are sm_<number> (machine code, to <folder>/<target>.cubin) and compute_<number> (to <folder>/<target>.ptx), which need NVIDIA's NVRTC but no GPU,
-// and opencl:<index>, which writes no file. The file is without the prelude; --registers prints what each kernel takes.
+// The second form has the kernels of a model, as the evaluator compiles them for a device with so much memory for a work group. Targets are sm_<number> (machine code, to <folder>/<target>.cubin) and compute_<number> (to <folder>/<target>.ptx), which need NVIDIA's NVRTC but no GPU,
+// and opencl:<index>, which writes no file. The file is without the prelude; --registers prints what each kernel takes, --text-to writes what is compiled.
 // SPDX-License-Identifier: MIT
+#include "container.h"
 #include "gpu/compilation.h"
+#include "gpu/evaluator.h"
 #include "gpu/nvrtc.h"
 #include "gpu/opencl_device.h"
 
@@ -13,6 +16,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -25,23 +29,56 @@ using namespace spinconv::gpu;
 constexpr int newest_cuda = 13;
 
 struct Command {
-  std::string nvrtc, source, folder;
+  std::string nvrtc, model, dtype = "float32", text_to, source, folder;
+  int64_t shared_memory = 48 * 1024;   // what CUDA has for a kernel that asks for no more
   bool registers = false;
   std::vector<std::string> targets;
 };
 
-Command read_command(std::vector<std::string> words) {
+/// The options that words begin with; they are taken away.
+Command read_options(std::vector<std::string>& words) {
   Command command;
-  for (; !words.empty() && words[0].rfind("--", 0) == 0; words.erase(words.begin())) {
-    command.registers = command.registers || words[0] == "--registers";
-    if (words[0] != "--nvrtc" || words.size() < 2) continue;
+  const std::map<std::string, std::string*> options = {{"--nvrtc", &command.nvrtc}, {"--model", &command.model}, {"--dtype", &command.dtype}, {"--text-to", &command.text_to}};
+  while (!words.empty() && words[0].rfind("--", 0) == 0) {
+    const auto name = words[0];
     words.erase(words.begin());
-    command.nvrtc = words[0];
+    if (name == "--registers") {
+      command.registers = true;
+      continue;
+    }
+    if (words.empty()) throw Error("give " + name + " a value");
+    if (name == "--shared") command.shared_memory = std::stoll(words[0]);
+    else if (options.count(name) == 0) throw Error(name + " is no option");
+    else *options.at(name) = words[0];
+    words.erase(words.begin());
   }
-  if (words.size() < 3) throw Error("give a file of kernels, a folder and targets: sm_<number>, compute_<number> or opencl:<index>");
-  command.source = read_file(words[0]);
-  command.folder = words[1];
-  command.targets.assign(words.begin() + 2, words.end());
+  return command;
+}
+
+std::string kernels_of_model(const Command& command) {
+  const auto bytes = read_file(command.model);
+  return text_of(open_container(bytes, command.model), command.dtype, command.shared_memory);
+}
+
+void write(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (file.fail()) throw Error("cannot write " + path);
+}
+
+Command read_command(std::vector<std::string> words) {
+  auto command = read_options(words);
+  if (command.model.empty() && !words.empty()) {
+    command.source = read_file(words[0]);
+    words.erase(words.begin());
+  } else if (!command.model.empty()) {
+    command.source = kernels_of_model(command);
+  }
+  if (command.source.empty() || words.size() < 2)
+    throw Error("give a file of kernels or --model <model.pt>, a folder and targets: sm_<number>, compute_<number> or opencl:<index>");
+  command.folder = words[0];
+  command.targets.assign(words.begin() + 1, words.end());
   return command;
 }
 
@@ -63,10 +100,7 @@ bool compile_by_nvrtc(const Command& command, const std::string& target) {
   std::printf("%s by %s: %zu bytes\n%s", target.c_str(), compiler.name().c_str(), compiled.binary.size(), said.c_str());
   if (command.registers) std::printf("%s\n", compiler.compile(text, target, {"--ptxas-options=-v", "--disable-warnings"}).log.c_str());
   const auto path = command.folder + "/" + target + (target.rfind("sm_", 0) == 0 ? ".cubin" : ".ptx");
-  std::ofstream file(path, std::ios::binary);
-  file << compiled.binary;
-  file.close();
-  if (file.fail()) throw Error("cannot write " + path);
+  write(path, compiled.binary);
   return said.empty() && !compiled.binary.empty();
 }
 
@@ -82,6 +116,7 @@ bool compile(const Command& command, const std::string& target) {
 int main(int argc, char** argv) {
   try {
     const auto command = read_command({argv + 1, argv + argc});
+    if (!command.text_to.empty()) write(command.text_to, whole_text(command.source));
     bool clean = true;
     for (const auto& target : command.targets) clean = compile(command, target) && clean;
     return clean ? 0 : 1;

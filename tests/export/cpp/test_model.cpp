@@ -189,7 +189,7 @@ void test_refusals(const std::string& path, spinconv::Model& model) {
   check_refused("/ must be a model file, is a folder", [] { spinconv::Model("/"); });
   check_refused("must be a model file written by `spinconv export`", [] { spinconv::Model::from_bytes("not an archive"); });
   check_refused("`dtype` must be float32 or float64, got half", [&] { spinconv::Model(path, {"cpu", "half"}); });
-  check_refused("`device` must be auto, cpu, cuda or cuda:<index>, got gpu", [&] { spinconv::Model(path, {"gpu", ""}); });
+  check_refused("`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got gpu", [&] { spinconv::Model(path, {"gpu", ""}); });
   const std::vector<int64_t> numbers = {79};
   spinconv::Graph graph;
   graph.n_atoms = 1;

@@ -123,6 +123,7 @@ FUNCTION Place place_of_slopes(GLOBAL const real* RESTRICT knots, int pair, real
 // Of the channels from c on.
 FUNCTION real4 at_place(const Place* p, int c) {
   real4 sum = scaled(p->weights[0], LOAD4(p->knots + c));
+#pragma unroll
   for (int n = 1; n < 6; ++n) add_scaled(&sum, p->weights[n], LOAD4(p->knots + n * CHANNELS + c));
   return sum;
 }
@@ -156,10 +157,12 @@ FUNCTION void set_all(real4* rows, real4 channels) {
 }
 
 FUNCTION void multiply(real4* rows, const real4* by) {
+#pragma unroll
   for (int c = 0; c < 4; ++c) rows[c] = times(rows[c], by[c]);
 }
 
 FUNCTION void put(POINTER_TO_SHARED real* tile, const real4* rows) {
+#pragma unroll
   for (int c = 0; c < 4; ++c) SHARED4(tile + (4 * PANEL + c) * STRIDE + 4 * QUAD) = rows[c];
 }
 
@@ -179,6 +182,7 @@ FUNCTION real4 silu_of_row(real4 x, real4* slopes) {
 }
 
 FUNCTION void silu(real4* rows, real4* slopes) {
+#pragma unroll
   for (int c = 0; c < 4; ++c) rows[c] = silu_of_row(rows[c], &slopes[c]);
 }
 
@@ -244,6 +248,7 @@ FUNCTION void add_block(real4* rows, real4* slopes, POINTER_TO_SHARED real* x, P
   set_all(rows, LOAD4(BIAS(1) + 4 * PANEL));
   add_product(rows, hidden, FORWARD(1));
   real4 of_distance[4];
+#pragma unroll
   for (int e = 0; e < 4; ++e) {
     const Place place = place_of_values(knots, pair[4 * QUAD + e], shown[4 * QUAD + e]);
     of_distance[e] = at_place(&place, 4 * PANEL);
@@ -264,6 +269,7 @@ FUNCTION void add_block(real4* rows, real4* slopes, POINTER_TO_SHARED real* x, P
 // The initial messages of a tile.
 FUNCTION void first_messages(real4* rows, POINTER_TO_SHARED const int* pair, POINTER_TO_SHARED const real* shown, GLOBAL const real* RESTRICT knots) {
   real4 of_distance[4];
+#pragma unroll
   for (int e = 0; e < 4; ++e) {
     const Place place = place_of_values(knots, pair[4 * QUAD + e], shown[4 * QUAD + e]);
     of_distance[e] = at_place(&place, 4 * PANEL);

@@ -18,6 +18,7 @@ KERNEL(THREADS) head(int32_t n_atoms, GLOBAL const int32_t* RESTRICT elements, G
   const int first = GROUP * EDGES;
   if (THREAD < EDGES) element[THREAD] = first + THREAD < n_atoms ? elements[first + THREAD] : 0;
   real4 rows[4], slopes[4], of_edges[4];
+#pragma unroll
   for (int e = 0; e < 4; ++e) {
     const int atom = first + 4 * QUAD + e;
     of_edges[e] = atom < n_atoms ? LOAD4(sums + (int64_t)atom * CHANNELS + 4 * PANEL) : all(R(0.0));
@@ -39,11 +40,14 @@ KERNEL(THREADS) head(int32_t n_atoms, GLOBAL const int32_t* RESTRICT elements, G
   SYNCHRONIZE;
   if (of_sums == 0) return;
   product(rows, x, weights + MATRIX);
+#pragma unroll
   for (int c = 0; c < 4; ++c) rows[c] = scaled(scale, rows[c]);
+#pragma unroll
   for (int e = 0; e < 4; ++e) {
     const int atom = first + 4 * QUAD + e;
     if (atom >= n_atoms) continue;
     GLOBAL real* to = of_sums + (int64_t)atom * CHANNELS + 4 * PANEL;
+#pragma unroll
     for (int c = 0; c < 4; ++c) to[c] = e == 0 ? rows[c].x : e == 1 ? rows[c].y : e == 2 ? rows[c].z : rows[c].w;
   }
 }

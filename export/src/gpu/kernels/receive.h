@@ -24,6 +24,7 @@ FUNCTION void add_moments(real* sums, int n_rows, POINTER_TO_SHARED const real* 
   const int c = THREAD % CHANNELS, r = THREAD / CHANNELS;
   for (int e = from; e < to; e += 4) {
     const real4 messages = SHARED4(x + c * STRIDE + e);
+#pragma unroll
     for (int k = 0; k < MOMENTS_OF_THREAD; ++k) {
       const int lm = r + k * ROWS_AT_ONCE;
       if (lm < n_rows) sums[k] += dot4(SHARED4(harmonics + lm * STRIDE + e), messages);
@@ -33,6 +34,7 @@ FUNCTION void add_moments(real* sums, int n_rows, POINTER_TO_SHARED const real* 
 
 FUNCTION void put_moments(const real* sums, int n_rows, int64_t atom, real factor, GLOBAL const real* RESTRICT base, real factor_of_base, GLOBAL real* RESTRICT moments) {
   const int c = THREAD % CHANNELS, r = THREAD / CHANNELS;
+#pragma unroll
   for (int k = 0; k < MOMENTS_OF_THREAD; ++k) {
     const int lm = r + k * ROWS_AT_ONCE;
     if (lm >= n_rows) continue;
@@ -48,6 +50,7 @@ FUNCTION void receive_tile(real* sums, int tile, POINTER_TO_SHARED const real* x
   for (int i = first_atom; i < end_atom; ++i) {
     const int begin = first[i], end = first[i + 1];
     if (begin >= tile)
+#pragma unroll
       for (int k = 0; k < MOMENTS_OF_THREAD; ++k) sums[k] = R(0.0);
     add_moments(sums, n_rows, x, harmonics, begin >= tile ? begin - tile : 0, end < tile + EDGES ? end - tile : EDGES);
     if (end <= tile + EDGES) put_moments(sums, n_rows, i, factor, base, factor_of_base, moments);
@@ -56,6 +59,7 @@ FUNCTION void receive_tile(real* sums, int tile, POINTER_TO_SHARED const real* x
 
 FUNCTION void multiply_by_envelope(real4* rows, POINTER_TO_SHARED const real* envelope) {
   const real4 u = SHARED4(envelope + 4 * QUAD);
+#pragma unroll
   for (int c = 0; c < 4; ++c) rows[c] = times(rows[c], u);
 }
 
@@ -113,6 +117,7 @@ KERNEL(THREADS) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT sender
       GLOBAL const real* p1 = polynomials + (int64_t)sender[4 * QUAD + 1] * (N_HIGH * CHANNELS) + 4 * PANEL;
       GLOBAL const real* p2 = polynomials + (int64_t)sender[4 * QUAD + 2] * (N_HIGH * CHANNELS) + 4 * PANEL;
       GLOBAL const real* p3 = polynomials + (int64_t)sender[4 * QUAD + 3] * (N_HIGH * CHANNELS) + 4 * PANEL;
+#pragma unroll 2
       for (int k = 0; k < N_HIGH; ++k)
         add_outer(rows, SHARED4(harmonics + k * STRIDE + 4 * QUAD), LOAD4(p0 + k * CHANNELS), LOAD4(p1 + k * CHANNELS), LOAD4(p2 + k * CHANNELS), LOAD4(p3 + k * CHANNELS));
     }

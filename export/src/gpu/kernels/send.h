@@ -18,7 +18,7 @@ constexpr const char* send_page = R"KERNELS(
 #define EDGE_THREADS (THREADS / EDGES)   // threads for each edge, when a thread has one edge
 
 #define SEND_ARGUMENTS EDGE_ARGUMENTS, GLOBAL const int32_t* RESTRICT targets, GLOBAL const int32_t* RESTRICT batches, GLOBAL const int32_t* RESTRICT first, \
-    GLOBAL const real* RESTRICT knots, real factor, GLOBAL const real* RESTRICT of_moments, GLOBAL const real* RESTRICT energy, int32_t axis, \
+    GLOBAL const real* knots, real factor, GLOBAL const real* RESTRICT of_moments, GLOBAL const real* RESTRICT energy, int32_t axis, \
     GLOBAL real* RESTRICT gradients, int32_t row_of_gradients
 
 // D of an edge's receiver, four channels of a row.
@@ -35,9 +35,11 @@ FUNCTION void gradients_by_messages(real4* g, POINTER_TO_SHARED const real* harm
   const int64_t size = N_LOW * CHANNELS;
   const int64_t d0 = target[e] * size + 4 * PANEL, d1 = target[e + 1] * size + 4 * PANEL, d2 = target[e + 2] * size + 4 * PANEL, d3 = target[e + 3] * size + 4 * PANEL;
   set_all(g, all(R(0.0)));
+#pragma unroll 2
   for (int k = 0; k < N_LOW; ++k)
     add_outer(g, SHARED4(harmonics + k * STRIDE + e), of_moment(of_moments, energy, along[e], d0 + k * CHANNELS), of_moment(of_moments, energy, along[e + 1], d1 + k * CHANNELS),
               of_moment(of_moments, energy, along[e + 2], d2 + k * CHANNELS), of_moment(of_moments, energy, along[e + 3], d3 + k * CHANNELS));
+#pragma unroll
   for (int c = 0; c < 4; ++c) g[c] = scaled(factor, g[c]);
 }
 
@@ -46,9 +48,11 @@ FUNCTION void gradients_by_low_harmonics(POINTER_TO_SHARED real* of_low, POINTER
                                          POINTER_TO_SHARED const int* target, POINTER_TO_SHARED const real* along, real factor,
                                          GLOBAL const real* RESTRICT of_moments, GLOBAL const real* RESTRICT energy) {
   const int e = THREAD % EDGES;
+#pragma unroll 1
   for (int lm = THREAD / EDGES; lm < N_LOW; lm += EDGE_THREADS) {
     const int64_t d = ((int64_t)target[e] * N_LOW + lm) * CHANNELS;
     real sum = R(0.0);
+#pragma unroll 2
     for (int c = 0; c < CHANNELS; c += 4) {
       const real4 of = of_moment(of_moments, energy, along[e], d + c);
       sum += of.x * added[c * STRIDE + e] + of.y * added[(c + 1) * STRIDE + e] + of.z * added[(c + 2) * STRIDE + e] + of.w * added[(c + 3) * STRIDE + e];
@@ -59,6 +63,7 @@ FUNCTION void gradients_by_low_harmonics(POINTER_TO_SHARED real* of_low, POINTER
 
 FUNCTION real4 over_channels(const real4* a, const real4* b) {
   real4 sum = times(a[0], b[0]);
+#pragma unroll
   for (int c = 1; c < 4; ++c) add_times(&sum, a[c], b[c]);
   return sum;
 }
@@ -66,6 +71,7 @@ FUNCTION real4 over_channels(const real4* a, const real4* b) {
 // The share of a thread in dE/d(shown), from the derivatives by a function of the distance.
 FUNCTION real4 gradient_by_shown(const real4* of_rows, POINTER_TO_SHARED const int* pair, POINTER_TO_SHARED const real* shown, GLOBAL const real* RESTRICT knots) {
   real4 of_distance[4], rows[4];
+#pragma unroll
   for (int e = 0; e < 4; ++e) {
     const Place place = place_of_slopes(knots, pair[4 * QUAD + e], shown[4 * QUAD + e]);
     of_distance[e] = at_place(&place, 4 * PANEL);
@@ -134,6 +140,7 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
 
     // the block again
     set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
+#pragma unroll 4
     for (int k = 0; k < N_HIGH; ++k) {
       const real4 y = SHARED4(harmonics + k * STRIDE + 4 * QUAD), p = LOAD4(polynomial + k * CHANNELS + 4 * PANEL);
       add_scaled(&rows[0], p.x, y), add_scaled(&rows[1], p.y, y), add_scaled(&rows[2], p.z, y), add_scaled(&rows[3], p.w, y);
@@ -171,7 +178,9 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
 
     // dE/dY_e[LM] = sum_c s_e[c] P[LM, c]
     real4 of_harmonics[HARMONICS_OF_THREAD];
+#pragma unroll
     for (int k = 0; k < HARMONICS_OF_THREAD; ++k) of_harmonics[k] = all(R(0.0));
+#pragma unroll 2
     for (int c = 0; c < CHANNELS; c += 4) {
       const real4 s0 = SHARED4(hidden + c * STRIDE + 4 * QUAD), s1 = SHARED4(hidden + (c + 1) * STRIDE + 4 * QUAD),
                   s2 = SHARED4(hidden + (c + 2) * STRIDE + 4 * QUAD), s3 = SHARED4(hidden + (c + 3) * STRIDE + 4 * QUAD);
@@ -191,6 +200,7 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
       for (int j = first_atom; j < end_atom; ++j) {
         const int from = first[j], to = first[j + 1], stop = to < tile + EDGES ? to - tile : EDGES;
         if (from >= tile)
+#pragma unroll
           for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) of_polynomial[k] = R(0.0);
         for (int e = from >= tile ? from - tile : 0; e < stop; e += 4) {
           const real4 s = SHARED4(hidden + c * STRIDE + e);
@@ -201,6 +211,7 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
           }
         }
         if (to > tile + EDGES) continue;
+#pragma unroll
         for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) {
           const int lm = r + k * ROWS_AT_ONCE;
           if (lm < N_HIGH) polynomials[((int64_t)j * N_HIGH + lm) * CHANNELS + c] = of_polynomial[k];
@@ -208,6 +219,7 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
       }
     }
     SYNCHRONIZE;   // and the harmonics, whose place their derivatives take
+#pragma unroll
     for (int k = 0; k < HARMONICS_OF_THREAD; ++k) {
       const int lm = PANEL + k * PANELS;
       if (lm >= N_HIGH) continue;

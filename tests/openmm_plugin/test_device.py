@@ -1,0 +1,23 @@
+"""`device="opencl"`: SpinConvForce by the kernels, on any platform of OpenMM."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from structures import water_box
+
+from opencl import require_opencl
+from spinconv.export import SpinConvCalculator
+from spinconv.openmm_plugin import force
+
+
+@pytest.mark.parametrize("platform", ["Reference", "OpenCL"])
+def test_a_force_on_a_device_is_that_on_the_cpu(platform: str, model_file: Path, mm: SimpleNamespace) -> None:
+    require_opencl()
+    atoms = water_box()
+    context = mm.context(mm.system(atoms, force(model_file, atoms.numbers, periodic=True, device="opencl")), atoms, platform)
+    energy, forces = mm.read(context)
+    atoms.calc = SpinConvCalculator(model_file)
+    assert energy == pytest.approx(atoms.get_potential_energy(), rel=1e-9)  # units of OpenMM, to nine digits
+    np.testing.assert_allclose(forces, atoms.get_forces(), rtol=0, atol=1e-8)
