@@ -10,6 +10,7 @@ set aside to choose the best weights by. Trainings that have ended are not repea
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from rich.table import Table
 
 mpl.use("Agg")  # a file is all that is asked for
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 COMMAND = (sys.executable, "-W", "ignore", "-c", "from spinconv.export.cli import app; app()")
 VALIDATION = 50
@@ -55,6 +58,19 @@ def trained(config: Path, test: Path, n_frames: int, steps: int, output: Path) -
     return {"forces": forces["mae"], "forces_rmse": forces["rmse"], "energy": energy["mae"], "minutes": seconds / 60}
 
 
+def label(axes: Axes, numbers: Iterable[float]) -> None:
+    """Marks the numbers of a logarithmic axis below, those that are not too close, and 1, 2, 5, 10 ... on its side."""
+    apart: list[float] = []
+    for number in sorted(set(numbers)):
+        if not apart or number > 1.2 * apart[-1]:
+            apart.append(number)
+    axes.set_xticks(apart, [f"{number:g}" for number in apart], rotation=45)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.grid(alpha=0.3)
+
+
 def draw(curves: dict[str, Curve], path: Path) -> None:
     """Errors against frames, logarithmic."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.2), layout="constrained")
@@ -64,12 +80,8 @@ def draw(curves: dict[str, Curve], path: Path) -> None:
         right.loglog(numbers, [curve[n]["energy"] for n in numbers], "o-", label=name)
     left.set(xlabel="training frames", ylabel="force MAE (meV/Å)")
     right.set(xlabel="training frames", ylabel="energy MAE (meV)")
-    ticks = sorted({n for curve in curves.values() for n in curve})
     for axes in (left, right):
-        axes.set_xticks(ticks, [str(n) for n in ticks], rotation=45)
-        axes.minorticks_off()
-        axes.yaxis.set_major_formatter("{x:g}")
-        axes.grid(alpha=0.3)
+        label(axes, (n for curve in curves.values() for n in curve))
     left.legend()
     figure.savefig(path, dpi=130)
 
