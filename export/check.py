@@ -81,7 +81,8 @@ def compare(
     """The differences of every way to compute from the ASE calculator on the file, by torch where that is installed, for every structure.
 
     `structures` are some frames of a file, or small ones made of the model's elements unless given; `engines` are all that are
-    installed unless given; `device`, "cuda" or "opencl", is compared too. `progress` is told the part that is done, 0 to 1, and what comes next.
+    installed unless given; `device`, "cuda" or "opencl", is compared too. `progress` is told the part that is done, 0 to 1, and what
+    comes next.
     """
     if dtype not in PRECISIONS:
         raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")
@@ -134,9 +135,7 @@ def _ways_in_torch(
     return ways_in_torch(model, checkpoint, dtype)
 
 
-def _evaluators(
-    model: str | os.PathLike[str], dtype: str, device: str | None
-) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
+def _evaluators(model: str | os.PathLike[str], dtype: str, device: str | None) -> dict[str, Callable[[str, ase.Atoms, str], EngineResult]]:
     """Those of the library, by name, and its kernels on a device, by the device's."""
     kind = metadata_of(model).kind
 

@@ -45,10 +45,10 @@ def open_model(
 ) -> OpenModel:
     """A model file with what is to evaluate it, whose probe it has found again.
 
-    `dtype` is "float32", "float64" or None for the file's own, `device` "cpu", "cuda" or "opencl", perhaps with an index ("cuda:1"), "auto" for
-    CUDA where there is one, or another that torch knows. `evaluator` is "native", code of our own, "torch", or None for native where that can
-    be. `threads` are those of the native evaluator on a CPU, 0 for OMP_NUM_THREADS or as many as there are processors. Raises ValueError in
-    words, FileNotFoundError.
+    `dtype` is "float32", "float64" or None for the file's own, `device` "cpu", "cuda" or "opencl", perhaps with an index ("cuda:1"),
+    "auto" for CUDA where there is one, or another that torch knows. `evaluator` is "native", code of our own, "torch", or None for native
+    where that can be, on CUDA for torch where that can use it. `threads` are those of the native evaluator on a CPU, 0 for OMP_NUM_THREADS
+    or as many as there are processors. Raises ValueError in words, FileNotFoundError.
     """
     if dtype is not None and dtype not in PRECISIONS:
         raise ValueError(f"`dtype` must be one of {', '.join(PRECISIONS)}, got {dtype!r}")

@@ -49,7 +49,8 @@ def force(
 
     `periodic` says whether it sees the images of the box (None: as the Topology does; numbers alone have no box, so False). Any box
     will do, also one smaller than the cutoff. `precision` is "float32", "float64" or None for what the file was exported for.
-    `device` is where the model runs, whatever the platform: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is a device.
+    `device` is where the model runs, whatever the platform: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where
+    there is a device.
     `evaluator` is "native", code of our own, "torch", or None for native where that can be. `threads` work on an evaluation on
     a CPU (0: OMP_NUM_THREADS, or as many as there are processors; small systems are fastest with 1). With a `skin` (nm) neighbours are
     looked for again only once a particle has moved by half of it; it saves under 1 % of a step, and the last digits of a result then depend

@@ -27,7 +27,8 @@ def check(
     ] = False,
     ranks: Annotated[int, typer.Option(help="LAMMPS on 1, 2, 4, ... up to so many MPI ranks, too; with --lammps.")] = 1,
     device: Annotated[
-        str | None, typer.Option(help="Compare the kernels on this device too: cuda, opencl, or one of several, as cuda:1.", show_default=False)
+        str | None,
+        typer.Option(help="Compare the kernels on this device too: cuda, opencl, or one of several, as cuda:1.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of the table.")] = False,
 ) -> None:

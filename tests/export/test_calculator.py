@@ -306,7 +306,10 @@ def test_calculators_work_side_by_side_in_threads(calculator: SpinConvCalculator
     ("options", "words"),
     [
         ({"evaluator": "mine"}, "`evaluator` must be one of native, torch, got 'mine'"),
-        ({"evaluator": "native", "device": "cuda:x"}, "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got cuda:x"),
+        (
+            {"evaluator": "native", "device": "cuda:x"},
+            "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got cuda:x",
+        ),
         ({"dtype": "float16"}, "`dtype` must be one of float32, float64, got 'float16'"),
         ({"threads": -1}, r"`threads` must be 0 \(OMP_NUM_THREADS, or all processors\) to \d+, got -1"),
     ],

@@ -5,11 +5,11 @@ from pathlib import Path
 import ase
 import numpy as np
 import pytest
+from opencl import require_opencl
 from structures import STRUCTURES, ethanol, water_box
 from typer.testing import CliRunner
 
 from models import SHIPPED_MODEL, random_model
-from opencl import require_opencl
 from spinconv.export import SpinConvCalculator, export_model
 from spinconv.export.cli import app
 
@@ -71,7 +71,7 @@ def test_models_that_kernels_are_not_for_are_refused_by_name(tmp_path: Path) -> 
     export_model(random_model(lmax=5), tmp_path / "model.pt")
     with pytest.raises(ValueError, match="`device` opencl without torch is for harmonic models of `lmax` 4 at most"):
         SpinConvCalculator(tmp_path / "model.pt", device="opencl")
-    with pytest.raises(ValueError, match="`evaluator torch` knows no OpenCL|must be one that torch can use"):
+    with pytest.raises(ValueError, match="must be one that torch can use"):
         SpinConvCalculator(tmp_path / "model.pt", device="opencl", evaluator="torch")
 
 

@@ -6,9 +6,8 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
-from structures import water_box
-
 from opencl import require_opencl
+from structures import water_box
 
 INPUT = """
 units metal

@@ -25,16 +25,17 @@ def refused(lmp: Any, words: str, *lines: str) -> None:
 
 
 KEYWORDS = "chunk device direct_forces evaluator halt nonconservative out_file out_freq precision threads"
+DEVICES = "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got "
 SETTINGS = {
     "pair_style spinconv": "wants `model.pt [more models] [keyword value ...]`, got nothing",
     "pair_style spinconv precision float64": "wants `model.pt [more models] [keyword value ...]`, got no model before precision",
     "pair_style spinconv {model} precision": "keyword `precision` wants a value",
     "pair_style spinconv {model} precision half": "`precision` must be float32 or float64, got half",
     "pair_style spinconv {model} colour red": f"knows the keywords {KEYWORDS}, got colour, which is no file either",
-    "pair_style spinconv {model} device gpu": "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got gpu",
-    "pair_style spinconv {model} device cuda:": "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got cuda:",
-    "pair_style spinconv {model} device cuda:99999999999": "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got cuda:99999999999",
-    "pair_style spinconv nowhere.pt device gpu": "`device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got gpu",
+    "pair_style spinconv {model} device gpu": DEVICES + "gpu",
+    "pair_style spinconv {model} device cuda:": DEVICES + "cuda:",
+    "pair_style spinconv {model} device cuda:99999999999": DEVICES + "cuda:99999999999",
+    "pair_style spinconv nowhere.pt device gpu": DEVICES + "gpu",
     "pair_style spinconv {model} threads 0": "`threads` must be a number of threads, 1 or more, got 0",
     "pair_style spinconv {model} threads two": "`threads` must be a number of threads, 1 or more, got two",
     "pair_style spinconv {model} chunk -1": "`chunk` must be a number of edges, 0 for all at once, got -1",

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from opencl import require_opencl
 from structures import water_box
 
-from opencl import require_opencl
 from spinconv.export import SpinConvCalculator
 from spinconv.openmm_plugin import force
 

@@ -145,7 +145,9 @@ def test_numbers_of_another_system_are_refused(model_file: Path, mm: SimpleNames
 
 def test_an_unknown_device_is_refused(model_file: Path, mm: SimpleNamespace) -> None:
     atoms = ethanol()
-    with pytest.raises(openmm.OpenMMException, match="SpinConvForce: `device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got tpu"):
+    with pytest.raises(
+        openmm.OpenMMException, match="SpinConvForce: `device` must be auto, cpu, cuda, cuda:<index>, opencl or opencl:<index>, got tpu"
+    ):
         mm.context(mm.system(atoms, force(model_file, atoms.numbers, device="tpu")), atoms)
 
 

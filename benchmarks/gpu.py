@@ -1,0 +1,283 @@
+"""What a GPU gives, in one table and a plot: the prepared quarter of an hour of scripts/gpu.sh. Rehearse it on a CPU with --device opencl.
+
+    python benchmarks/gpu.py                            # kernels on cuda
+    python benchmarks/gpu.py --device opencl --minutes 3 --most-atoms 1600
+
+Parts: `digits`, against the CPU in float64; `nve`, energy drift of ethanol and water in LAMMPS and OpenMM; `speed`, ms an evaluation and
+µs an atom from a molecule to a million atoms; `lammps`, ms a step of LAMMPS by one rank and by two that share the device; `torch`, the
+same evaluations by torch where it can use the device. Each runs in a process of its own: one that fails, or finds no time left, is
+told at the end and the others go on.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import ase
+import ase.io
+import numpy as np
+import typer
+from nve import SYSTEMS  # beside this file
+from rich.console import Console
+from rich.table import Table
+
+from spinconv.export.evaluators import open_model
+from spinconv.potential.edges import Edges, edges_of
+
+HERE = Path(__file__).resolve().parent
+console = Console(highlight=False, soft_wrap=True)
+Rows = list[dict[str, Any]]
+
+
+def water(n_side: int) -> ase.Atoms:
+    """The equilibrated box of 192 atoms, so many times in each direction."""
+    return SYSTEMS["water"].atoms().repeat(n_side)
+
+
+def edges_for(atoms: ase.Atoms, cutoff: float) -> Edges:
+    return edges_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, cutoff)
+
+
+def moved(edges: Edges, seed: int) -> Edges:
+    """The same edges a little longer or shorter, as in the next step."""
+    return edges._replace(vectors=edges.vectors * (1.0 + 1e-4 * (seed % 3)))
+
+
+def used_memory() -> float | None:
+    """MiB on the first NVIDIA GPU, None where nobody can tell."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    said = subprocess.run(
+        ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False
+    )
+    return float(said.stdout.split()[0]) if said.returncode == 0 else None
+
+
+# ---- the parts; each gives rows for the table
+
+
+def digits(device: str, deadline: float, most_atoms: int) -> Rows:
+    rows: Rows = []
+    for name, system in SYSTEMS.items():
+        atoms = system.atoms()
+        truth = open_model(system.model, "float64", "cpu", "native")
+        edges = edges_for(atoms, truth.metadata["cutoff"])
+        expected = truth.evaluate(edges)
+        for dtype in ("float64", "float32"):
+            found = open_model(system.model, dtype, device, "native").evaluate(edges)
+            again = open_model(system.model, dtype, device, "native").evaluate(edges)
+            rows.append({
+                "what": f"{name}, {dtype}",
+                "energy (eV/atom)": abs(found.energies.sum() - expected.energies.sum()) / len(atoms),
+                "forces (eV/Å)": float(np.abs(found.forces - expected.forces).max()),
+                "the same bits again": bool((found.forces == again.forces).all()),
+            })  # fmt: skip
+    return rows
+
+
+def nve(device: str, deadline: float, most_atoms: int) -> Rows:
+    rows: Rows = []
+    for name, picoseconds in (("ethanol", 5.0), ("water", 2.0)) if device.startswith("cuda") else (("ethanol", 0.5),):
+        with tempfile.TemporaryDirectory() as folder:
+            words = ["--system", name, "--quick", "--picoseconds", str(picoseconds), "--device", device, "--output", folder]
+            subprocess.run(
+                [sys.executable, str(HERE / "conservation.py"), *words], check=False, capture_output=True, timeout=deadline - time.time()
+            )
+            for run in json.loads(Path(folder, "conservation.json").read_text()):
+                what = f"{name}, {run['engine']}, {picoseconds:g} ps"
+                drift, rms = run["drift_meV_per_atom_per_ps"], run["fluctuation_meV_per_atom"]
+                rows.append({"what": what, "drift (meV/atom/ps)": drift, "rms (meV/atom)": rms})
+    return rows
+
+
+def timed(evaluate: Callable[[int], object], budget: float) -> float:
+    """ms: the median of what fits into some seconds, three at least, after one that warms up."""
+    evaluate(0)
+    times: list[float] = []
+    began = time.perf_counter()
+    while len(times) < 3 or (len(times) < 200 and time.perf_counter() - began < budget):
+        start = time.perf_counter()
+        evaluate(len(times) + 1)
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))
+
+
+def sizes(most_atoms: int) -> list[tuple[str, ase.Atoms]]:
+    boxes = [(f"water x {n}^3", n) for n in (1, 2, 4, 8, 12, 17) if 192 * n**3 <= most_atoms]
+    return [("ethanol", SYSTEMS["ethanol"].atoms()), *((name, water(n)) for name, n in boxes)]
+
+
+def evaluations(device: str, evaluator: str, deadline: float, most_atoms: int) -> Rows:
+    rows: Rows = []
+    models = {name: open_model(SYSTEMS[name].model, "float32", device, evaluator) for name in SYSTEMS}
+    for name, atoms in sizes(most_atoms):
+        if time.time() > deadline - 20:
+            break
+        model = models["ethanol" if name == "ethanol" else "water"]
+        edges = edges_for(atoms, model.metadata["cutoff"])
+        ms = timed(lambda n, model=model, edges=edges: model.evaluate(moved(edges, n)), 3.0)
+        row = {
+            "what": f"{name}, {evaluator}",
+            "atoms": len(atoms),
+            "edges": edges.edge_index.shape[1],
+            "ms": ms,
+            "µs an atom": 1e3 * ms / len(atoms),
+        }
+        memory = used_memory()
+        rows.append(row if memory is None else row | {"GPU memory (MiB)": memory})
+        print(json.dumps(row), file=sys.stderr, flush=True)
+    return rows
+
+
+def speed(device: str, deadline: float, most_atoms: int) -> Rows:
+    return evaluations(device, "native", deadline, most_atoms)
+
+
+def torch(device: str, deadline: float, most_atoms: int) -> Rows:
+    return evaluations(device, "torch", deadline, most_atoms)
+
+
+LAMMPS_INPUT = """
+units metal
+atom_modify map array
+read_data {data}
+replicate {n} {n} {n}
+pair_style spinconv {model} precision float32 device {device} evaluator native
+pair_coeff * * H O
+neighbor 1.0 bin
+velocity all create 330 1
+fix nve all nve
+timestep 0.0005
+thermo {steps}
+run {steps}
+run {steps}
+"""
+
+
+def lammps(device: str, deadline: float, most_atoms: int) -> Rows:
+    rows: Rows = []
+    system, lmp = SYSTEMS["water"], shutil.which("lmp", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if lmp is None or mpirun is None:
+        raise ValueError("`lmp` and `mpirun` must be on the PATH or beside this Python")
+    steps = 50 if device.startswith("cuda") else 3
+    for n in (n for n in (1, 2, 4, 8, 12) if 192 * n**3 <= most_atoms):
+        for ranks in (1, 2):
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "in.water").write_text(
+                    LAMMPS_INPUT.format(data=system.data, model=system.model, device=device, steps=steps, n=n)
+                )
+                start = [] if ranks == 1 else [mpirun, "-n", str(ranks)]
+                said = subprocess.run(
+                    [*start, lmp, "-nocite", "-in", "in.water"], cwd=folder, capture_output=True, text=True, check=False,
+                    timeout=deadline - time.time(), env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )  # fmt: skip
+            seconds = [float(found) for found in re.findall(r"Loop time of (\S+)", said.stdout)]
+            if len(seconds) < 2:
+                raise ValueError(f"LAMMPS: {(said.stdout + said.stderr)[-400:]}")
+            ms, n_atoms = 1e3 * seconds[1] / steps, 192 * n**3
+            what = f"water x {n}^3, {ranks} rank{'s' * (ranks > 1)}"
+            rows.append({"what": what, "atoms": n_atoms, "ms": ms, "µs an atom": 1e3 * ms / n_atoms})
+    return rows
+
+
+PARTS: dict[str, Callable[[str, float, int], Rows]] = {"digits": digits, "speed": speed, "nve": nve, "lammps": lammps, "torch": torch}
+
+
+def show(part: str, rows: Rows) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(*columns, title=part)
+    for row in rows:
+        table.add_row(*(f"{row[key]:.3g}" if isinstance(row.get(key), float) else str(row.get(key, "")) for key in columns))
+    console.print(table)
+
+
+def draw(found: dict[str, Rows], path: Path, title: str) -> None:
+    """µs an atom against atoms, of what was timed."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    curves: dict[str, list[tuple[float, float]]] = {}
+    for part in ("speed", "lammps", "torch"):
+        for row in found.get(part, []):
+            curves.setdefault(f"{part}, {row['what'].rpartition(', ')[2]}", []).append((row["atoms"], row["µs an atom"]))
+    for label, points in curves.items():
+        axes.loglog(*zip(*points, strict=True), "o-", label=label)
+    axes.set(xlabel="atoms", ylabel="µs an atom", title=title)
+    axes.grid(alpha=0.3)
+    if curves:
+        axes.legend()
+    figure.savefig(path, dpi=130)
+
+
+def main(
+    device: Annotated[str, typer.Option(help="cuda or opencl, perhaps with an index.")] = "cuda",
+    minutes: Annotated[float, typer.Option(help="It stops by itself after so many.")] = 10.0,
+    most_atoms: Annotated[int, typer.Option(help="Of the largest box.")] = 1_000_000,
+    parts: Annotated[str | None, typer.Option(help=f"Which, in this order (default: {','.join(PARTS)}; on OpenCL without torch).")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for gpu.json and gpu.png.")] = Path("output"),
+    only: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Run all parts within the time; exit 1 where one failed."""
+    deadline = time.time() + 60 * minutes
+    if only:
+        print(json.dumps(PARTS[only](device, deadline, most_atoms)))
+        return
+    chosen = parts.split(",") if parts else [part for part in PARTS if part != "torch" or device.startswith("cuda")]
+    if unknown := [part for part in chosen if part not in PARTS]:
+        raise SystemExit(f"ERROR: `--parts` must be of {', '.join(PARTS)}, got {', '.join(unknown)}")
+    output.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Rows] = {}
+    failed: dict[str, str] = {}
+    for n, part in enumerate(chosen):
+        left = deadline - time.time() - 5
+        share = left / (len(chosen) - n) * 1.5 if n + 1 < len(chosen) else left  # what others leave is used
+        console.print(f"{part}: at most {min(share, left):.0f} s")
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            __file__,
+            "--only",
+            part,
+            "--device",
+            device,
+            "--minutes",
+            str(min(share, left) / 60),
+            "--most-atoms",
+            str(most_atoms),
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=max(1.0, min(share, left)))
+        except subprocess.TimeoutExpired as late:
+            lines = [line for line in (late.stderr or b"").decode().splitlines() if line.startswith("{")]
+            found[part], failed[part] = [json.loads(line) for line in lines], "it found no time to end"
+        else:
+            if done.returncode == 0:
+                found[part] = json.loads(done.stdout.splitlines()[-1])
+            else:
+                failed[part] = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        if found.get(part):
+            show(part, found[part])
+        (output / "gpu.json").write_text(json.dumps({"device": device, "found": found, "failed": failed}, indent=2))
+    draw(found, output / "gpu.png", device)
+    console.print(f"{output / 'gpu.json'} has the figures, {output / 'gpu.png'} the plot")
+    for part, why in failed.items():
+        console.print(f"FAILED {part}: {why}")
+    if failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
