@@ -31,6 +31,7 @@ from rich.table import Table
 
 from spinconv.export.evaluators import open_model
 from spinconv.potential.edges import Edges, edges_of
+from spinconv.potential.words import in_one_line
 
 HERE = Path(__file__).resolve().parent
 console = Console(highlight=False, soft_wrap=True)
@@ -232,7 +233,10 @@ def main(
     """Run all parts within the time; exit 1 where one failed."""
     deadline = time.time() + 60 * minutes
     if only:
-        print(json.dumps(PARTS[only](device, deadline, most_atoms)))
+        try:
+            print(json.dumps(PARTS[only](device, deadline, most_atoms)))
+        except Exception as error:  # whatever it is, in one line for who started this process
+            raise SystemExit(f"{type(error).__name__}: {in_one_line(error)}") from None
         return
     chosen = parts.split(",") if parts else [part for part in PARTS if part != "torch" or device.startswith("cuda")]
     if unknown := [part for part in chosen if part not in PARTS]:
