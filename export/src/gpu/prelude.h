@@ -1,5 +1,6 @@
 // The words of kernels in CUDA C++ and in OpenCL C: what both languages have by different names, and rows of four numbers. NVRTC defines
-// __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. The text that follows has `#define REAL_IS_DOUBLE` before it, or not.
+// __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. Shared arrays stand where rows of four may. KERNEL_WITHIN says how many registers a thread should take. The text
+// that follows has `#define REAL_IS_DOUBLE` before it, or not.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -27,8 +28,9 @@ constexpr const char* prelude = R"KERNELS(
   typedef int int32_t;
   typedef long int64_t;
   #define KERNEL(threads) __kernel __attribute__((reqd_work_group_size(threads, 1, 1))) void
+  #define KERNEL_WITHIN(threads, registers) KERNEL(threads)
   #define GLOBAL __global
-  #define SHARED __local
+  #define SHARED __local __attribute__((aligned(4 * sizeof(real))))
   #define POINTER_TO_SHARED __local
   #define CONSTANT __constant
   #define FUNCTION static inline
@@ -41,8 +43,13 @@ constexpr const char* prelude = R"KERNELS(
   typedef int int32_t;
   typedef long long int64_t;
   #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+  #ifdef REAL_IS_DOUBLE
+    #define KERNEL_WITHIN(threads, registers) KERNEL(threads)
+  #else   // as many groups at once as an SM's 65,536 registers are enough for
+    #define KERNEL_WITHIN(threads, registers) extern "C" __global__ void __launch_bounds__(threads, 65536 / ((registers) * (threads)))
+  #endif
   #define GLOBAL
-  #define SHARED __shared__
+  #define SHARED __shared__ __align__(4 * sizeof(real))
   #define POINTER_TO_SHARED
   #define CONSTANT __constant__
   #define FUNCTION __device__ __forceinline__

@@ -1,4 +1,4 @@
-"""python gpu_kernels.py GPU_COMPILE MODEL...: kernels compile for NVIDIA GPUs without a warning; the hot ones keep their numbers in registers.
+"""python gpu_kernels.py GPU_COMPILE MODEL...: kernels compile for NVIDIA GPUs without a warning; the hot ones keep numbers in registers.
 
 Needs NVRTC and ptxas, by SPINCONV_NVRTC and SPINCONV_PTXAS (scripts/nvrtc.sh), and no GPU. Exits with 77 where they are not there.
 """

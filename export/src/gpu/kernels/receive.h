@@ -64,7 +64,7 @@ FUNCTION void multiply_by_envelope(real4* rows, POINTER_TO_SHARED const real* en
 }
 
 // The moments of the initial messages.
-KERNEL(THREADS) receive_first(RECEIVE_ARGUMENTS) {
+KERNEL_WITHIN(THREADS, 128) receive_first(RECEIVE_ARGUMENTS) {
   SHARED real harmonics[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE];

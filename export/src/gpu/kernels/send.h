@@ -15,8 +15,10 @@ namespace spinconv::gpu {
 constexpr const char* send_page = R"KERNELS(
 #define POLYNOMIAL_OF_THREAD ((N_HIGH + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE)
 #define HARMONICS_OF_THREAD ((N_HIGH + PANELS - 1) / PANELS)
+#define OWN_POLYNOMIAL (polynomials + (int64_t)sender[4 * QUAD] * (N_HIGH * CHANNELS))   // of four edges
 #define EDGE_THREADS (THREADS / EDGES)   // threads for each edge, when a thread has one edge
 
+// Knots are not RESTRICT: what was read of them before a barrier would stay in registers, 96 numbers, until their slopes are wanted.
 #define SEND_ARGUMENTS EDGE_ARGUMENTS, GLOBAL const int32_t* RESTRICT targets, GLOBAL const int32_t* RESTRICT batches, GLOBAL const int32_t* RESTRICT first, \
     GLOBAL const real* knots, real factor, GLOBAL const real* RESTRICT of_moments, GLOBAL const real* RESTRICT energy, int32_t axis, \
     GLOBAL real* RESTRICT gradients, int32_t row_of_gradients
@@ -35,7 +37,7 @@ FUNCTION void gradients_by_messages(real4* g, POINTER_TO_SHARED const real* harm
   const int64_t size = N_LOW * CHANNELS;
   const int64_t d0 = target[e] * size + 4 * PANEL, d1 = target[e + 1] * size + 4 * PANEL, d2 = target[e + 2] * size + 4 * PANEL, d3 = target[e + 3] * size + 4 * PANEL;
   set_all(g, all(R(0.0)));
-#pragma unroll 2
+#pragma unroll 1
   for (int k = 0; k < N_LOW; ++k)
     add_outer(g, SHARED4(harmonics + k * STRIDE + e), of_moment(of_moments, energy, along[e], d0 + k * CHANNELS), of_moment(of_moments, energy, along[e + 1], d1 + k * CHANNELS),
               of_moment(of_moments, energy, along[e + 2], d2 + k * CHANNELS), of_moment(of_moments, energy, along[e + 3], d3 + k * CHANNELS));
@@ -68,6 +70,14 @@ FUNCTION real4 over_channels(const real4* a, const real4* b) {
   return sum;
 }
 
+// The same with those that a thread has put into a tile, which take no registers until they are needed.
+FUNCTION real4 over_own(const real4* a, POINTER_TO_SHARED const real* tile) {
+  real4 sum = all(R(0.0));
+#pragma unroll
+  for (int c = 0; c < 4; ++c) add_times(&sum, a[c], SHARED4(tile + (4 * PANEL + c) * STRIDE + 4 * QUAD));
+  return sum;
+}
+
 // The share of a thread in dE/d(shown), from the derivatives by a function of the distance.
 FUNCTION real4 gradient_by_shown(const real4* of_rows, POINTER_TO_SHARED const int* pair, POINTER_TO_SHARED const real* shown, GLOBAL const real* RESTRICT knots) {
   real4 of_distance[4], rows[4];
@@ -81,7 +91,7 @@ FUNCTION real4 gradient_by_shown(const real4* of_rows, POINTER_TO_SHARED const i
   return over_channels(of_rows, rows);
 }
 
-KERNEL(THREADS) send_first(SEND_ARGUMENTS, int32_t first_column) {
+KERNEL_WITHIN(THREADS, 128) send_first(SEND_ARGUMENTS, int32_t first_column) {
   SHARED real harmonics[N_LOW * STRIDE], of_low[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE];
   SHARED real of_envelope[PANELS * STRIDE], of_shown[PANELS * STRIDE];
@@ -102,9 +112,9 @@ KERNEL(THREADS) send_first(SEND_ARGUMENTS, int32_t first_column) {
     gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
     SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_channels(g, messages);
     multiply_by_envelope(g, envelope);
-    SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(g, pair, shown, knots);
     put(x, messages);
     SYNCHRONIZE;
+    SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(g, pair, shown, knots);
     gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
     SYNCHRONIZE;
     if (tile + THREAD < end && THREAD < EDGES) {
@@ -117,7 +127,7 @@ KERNEL(THREADS) send_first(SEND_ARGUMENTS, int32_t first_column) {
   }
 }
 
-KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column) {
+KERNEL_WITHIN(THREADS, N_HIGH > 49 ? 255 : 168) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column) {
   SHARED real harmonics[N_HIGH * STRIDE], of_low[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real of_envelope[PANELS * STRIDE], of_shown[PANELS * STRIDE];
@@ -135,23 +145,22 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
       high_harmonics(s.x, s.y, s.z, harmonics + THREAD);
     }
     SYNCHRONIZE;
-    GLOBAL const real* polynomial = polynomials + (int64_t)sender[4 * QUAD] * (N_HIGH * CHANNELS);   // of four edges
     real4 rows[4], slopes[16], g[4];
 
     // the block again
     set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
 #pragma unroll 4
     for (int k = 0; k < N_HIGH; ++k) {
-      const real4 y = SHARED4(harmonics + k * STRIDE + 4 * QUAD), p = LOAD4(polynomial + k * CHANNELS + 4 * PANEL);
+      const real4 y = SHARED4(harmonics + k * STRIDE + 4 * QUAD), p = LOAD4(OWN_POLYNOMIAL + k * CHANNELS + 4 * PANEL);
       add_scaled(&rows[0], p.x, y), add_scaled(&rows[1], p.y, y), add_scaled(&rows[2], p.z, y), add_scaled(&rows[3], p.w, y);
     }
     add_block(rows, slopes, x, hidden, pair, shown, weights, knots);
 
     // from the moments to what was added
-    gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
-    SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_channels(g, rows);
     put(x, rows);
     SYNCHRONIZE;
+    gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
+    SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_own(g, x);
     gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
     multiply_by_envelope(g, envelope);
     put(hidden, g);
@@ -188,7 +197,7 @@ KERNEL(THREADS) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLO
       for (int k = 0; k < HARMONICS_OF_THREAD; ++k) {
         const int lm = PANEL + k * PANELS;
         if (lm >= N_HIGH) continue;
-        const real4 p = LOAD4(polynomial + lm * CHANNELS + c);
+        const real4 p = LOAD4(OWN_POLYNOMIAL + lm * CHANNELS + c);
         add_scaled(&of_harmonics[k], p.x, s0), add_scaled(&of_harmonics[k], p.y, s1), add_scaled(&of_harmonics[k], p.z, s2), add_scaled(&of_harmonics[k], p.w, s3);
       }
     }
