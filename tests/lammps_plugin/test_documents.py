@@ -18,6 +18,7 @@ SOURCES = [
     ROOT / "export" / "include" / "spinconv" / "torch_version.h",
     *(ROOT / "lammps_plugin").glob("*.cpp"),
     *(ROOT / "export" / "src").glob("*.cpp"),
+    *(ROOT / "export" / "src" / "gpu").glob("*.cpp"),
 ]
 
 SYSTEM = """
