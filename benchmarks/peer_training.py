@@ -21,7 +21,7 @@ import ase.io
 import matplotlib as mpl
 import numpy as np
 import typer
-from learning_curves import label  # beside this file, like the next
+from learning_curves import COMMAND, label  # beside this file, like the next
 from peers import check_python, environment, last_line, processor
 from peers_models import nequip_config
 from rich.console import Console
@@ -32,7 +32,6 @@ import matplotlib.pyplot as plt
 
 HERE = Path(__file__).resolve().parent
 WORKER = HERE / "peer_training_worker.py"
-COMMAND = (sys.executable, "-W", "ignore", "-c", "from spinconv.export.cli import app; app()")
 VALIDATION = 50
 CUTOFF = 5.0  # Å
 FREE = 20  # steps before the clock of a compiled training starts

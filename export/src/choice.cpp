@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "choice.h"
 
+#include "gpu/device.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 #include "torch_library.h"
 
-#include <dlfcn.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -128,13 +128,6 @@ std::unique_ptr<Evaluator> choose_evaluator(const Container& container, const st
   return make_torch(container, name, options, dtype, name + " is no case for the native evaluator (" + what + ") and");
 }
 
-bool has_gpu() {
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (driver == nullptr) return false;
-  const auto initialize = reinterpret_cast<int (*)(unsigned)>(dlsym(driver, "cuInit"));
-  const auto count_devices = reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuDeviceGetCount"));
-  int n = 0;
-  return initialize != nullptr && count_devices != nullptr && initialize(0) == 0 && count_devices(&n) == 0 && n > 0;
-}
+bool has_gpu() { return !gpu::cuda_devices().empty(); }
 
 }  // namespace spinconv

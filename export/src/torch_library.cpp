@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "torch_library.h"
 
+#include "own_folder.h"
+
 #include "spinconv/torch_version.h"
 
 #include <dlfcn.h>
@@ -12,13 +14,6 @@ namespace {
 
 constexpr const char* library_name = "libspinconv_torch.so";
 constexpr const char* places[] = {"", "../export/"};   // from where this code is: a plugin is in a folder beside that of the library
-
-std::string own_folder() {
-  Dl_info here;
-  const bool known = dladdr(reinterpret_cast<void*>(&own_folder), &here) != 0;
-  const std::string path = known ? here.dli_fname : "";
-  return path.substr(0, path.rfind('/') + 1);
-}
 
 /// Of the libtorch that the library will get. Another one lacks symbols, or has them and crashes.
 std::string problem_of_torch() {

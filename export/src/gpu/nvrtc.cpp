@@ -3,9 +3,9 @@
 
 #include "shared_library.h"
 
-#include "spinconv/model.h"
+#include "../own_folder.h"
 
-#include <dlfcn.h>
+#include "spinconv/model.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -35,13 +35,6 @@ struct Nvrtc::Functions {
 namespace {
 
 constexpr int oldest_major = 12, newest_major = 13;   // of CUDA; a later driver runs what these compile, too
-
-std::string own_folder() {
-  Dl_info here;
-  const bool known = dladdr(reinterpret_cast<void*>(&own_folder), &here) != 0;
-  const std::string path = known ? here.dli_fname : "";
-  return path.substr(0, path.rfind('/') + 1);
-}
 
 /// As of a Python package: its folder's name has been another since CUDA 13.
 std::string package_folder(int major) { return major < 13 ? "nvidia/cuda_nvrtc/lib/" : "nvidia/cu" + std::to_string(major) + "/lib/"; }

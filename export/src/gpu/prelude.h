@@ -32,12 +32,10 @@ constexpr const char* prelude = R"KERNELS(
   #define GLOBAL __global
   #define SHARED __local __attribute__((aligned(4 * sizeof(real))))
   #define POINTER_TO_SHARED __local
-  #define CONSTANT __constant
   #define FUNCTION static inline
   #define RESTRICT restrict
   #define SYNCHRONIZE barrier(CLK_LOCAL_MEM_FENCE)
   #define GROUP ((int)get_group_id(0))
-  #define GROUPS ((int)get_num_groups(0))
   #define THREAD ((int)get_local_id(0))
 #else
   typedef int int32_t;
@@ -51,12 +49,10 @@ constexpr const char* prelude = R"KERNELS(
   #define GLOBAL
   #define SHARED __shared__ __align__(4 * sizeof(real))
   #define POINTER_TO_SHARED
-  #define CONSTANT __constant__
   #define FUNCTION __device__ __forceinline__
   #define RESTRICT __restrict__
   #define SYNCHRONIZE __syncthreads()
   #define GROUP ((int)blockIdx.x)
-  #define GROUPS ((int)gridDim.x)
   #define THREAD ((int)threadIdx.x)
 #endif
 )KERNELS";
