@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "choice.h"
 
-#include "gpu/device.h"
+#include "spinconv/device.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 #include "torch_library.h"
@@ -65,7 +65,11 @@ std::unique_ptr<Evaluator> make_torch(const Container& container, const std::str
 
 /// By kernels of our own on a GPU, or whatever else OpenCL has. NotNative for models that they are not for.
 std::unique_ptr<Evaluator> make_kernels(const Container& container, const std::string& name, const Options& options, const std::string& device, const std::string& dtype) {
-  if (auto evaluator = gpu::make_evaluator(container, dtype, device, options.process_on_node)) return evaluator;
+  if (options.engine_device) {
+    if (auto evaluator = gpu::make_evaluator(container, dtype, options.engine_device)) return evaluator;
+  } else if (auto evaluator = gpu::make_evaluator(container, dtype, device, options.process_on_node)) {
+    return evaluator;
+  }
   throw NotNative("`device` " + device + " without torch is for harmonic models of `lmax` 4 at most, " + name + " is none");
 }
 
@@ -118,7 +122,7 @@ std::unique_ptr<Evaluator> choose_evaluator(const Container& container, const st
     if (is_of(device, "opencl")) throw Error("`evaluator torch` knows no OpenCL, got `device` " + device + "; leave it out, or use cuda");
     return make_torch(container, name, options, dtype, "`evaluator torch`");
   }
-  if (is_of(device, "opencl") || (is_of(device, "cuda") && options.evaluator == "native")) return make_kernels(container, name, options, device, dtype);
+  if (options.engine_device || is_of(device, "opencl") || (is_of(device, "cuda") && options.evaluator == "native")) return make_kernels(container, name, options, device, dtype);
   if (is_of(device, "cuda")) return make_on_cuda(container, name, options, dtype);
   if (device == "auto" && options.evaluator.empty())
     if (auto evaluator = make_on_gpu(container, name, options, dtype)) return evaluator;

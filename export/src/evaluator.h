@@ -25,6 +25,8 @@ class Evaluator {
   virtual int64_t n_moments() const = 0;
   /// See Model::evaluate. Error for what a caller may not ask or atoms may not do; anything else thrown is a failure, in a sentence.
   virtual void evaluate(const Graph& graph, const Request& request, Result& result) = 0;
+  /// See Model::on_device.
+  virtual OnDevice* on_device() { return nullptr; }
 };
 
 }  // namespace spinconv

@@ -117,4 +117,6 @@ void Model::evaluate(const Graph& graph, const Request& request, Result& result)
   });
 }
 
+OnDevice* Model::on_device() { return implementation_->evaluator->on_device(); }
+
 }  // namespace spinconv

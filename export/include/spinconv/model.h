@@ -11,6 +11,11 @@
 
 namespace spinconv {
 
+namespace gpu {
+class Device;
+}
+class OnDevice;
+
 /// What is wrong with a file or with a request, in a sentence to hand to the engine's own error function.
 class Error : public std::runtime_error {
  public:
@@ -44,6 +49,7 @@ struct Options {
   std::string evaluator;           // "native", "torch", or "" for native where it has code for the device and the model
   int threads = 0;                 // within an evaluation on the CPU; 0: OMP_NUM_THREADS, or as many as there are processors (with torch, as it has)
   int process_on_node = 0;         // with "cuda", "opencl" and "auto", process p takes device p modulo the number of devices
+  std::shared_ptr<gpu::Device> engine_device;   // computes there, by kernels: a device of the engine's own (spinconv/device.h), in place of `device`
   bool allow_nonconservative = false;   // accept a model whose forces are not the gradient of its energy
   bool allow_direct_forces = false;     // accept one that says forces itself, by whoever adds up Result::atom_forces
 };
@@ -110,6 +116,8 @@ class Model {
 
   const ModelInfo& info() const;
   void evaluate(const Graph& graph, const Request& request, Result& result);
+  /// For atoms whose positions and forces are to stay on a device (spinconv/on_device.h); null where the model is not computed by kernels.
+  OnDevice* on_device();
 
  private:
   struct Implementation;

@@ -3,6 +3,8 @@
 
 #include "prelude.h"
 
+#include "spinconv/device.h"
+
 #include <algorithm>
 #include <iterator>
 #include <sstream>
@@ -30,10 +32,10 @@ std::vector<std::string> lines_of(const std::string& log) {
 
 }  // namespace
 
-std::string whole_text(const std::string& source) {
+std::string whole_text(const std::string& source, bool groups_in_turn) {
   const std::string head = double_line;
   const bool is_double = source.compare(0, head.size(), head) == 0;
-  return (is_double ? head : "") + prelude + "#line " + (is_double ? "2" : "1") + " \"kernels\"\n" + source.substr(is_double ? head.size() : 0);
+  return (is_double ? head : "") + (groups_in_turn ? "#define GROUPS_IN_TURN\n" : "") + prelude + "#line " + (is_double ? "2" : "1") + " \"kernels\"\n" + source.substr(is_double ? head.size() : 0);
 }
 
 std::string first_words(const std::string& log) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "compilation.h"
 #include "cuda_places.h"
-#include "device.h"
+#include "spinconv/device.h"
 #include "kernel_cache.h"
 #include "not_enough_memory.h"
 #include "nvrtc.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cuda_places.h"
 
-#include "device.h"
+#include "spinconv/device.h"
 
 #include "spinconv/model.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "device.h"
+#include "spinconv/device.h"
 
 #include "spinconv/model.h"
 

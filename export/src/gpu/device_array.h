@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "device.h"
+#include "spinconv/device.h"
 
 #include <memory>
 #include <vector>

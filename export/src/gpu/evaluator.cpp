@@ -68,7 +68,7 @@ int64_t tile_for(const native::Shape& shape, bool is_double, int64_t shared_memo
 template <class T>
 class EvaluatorOf : public Evaluator {
  public:
-  EvaluatorOf(const Container& container, std::unique_ptr<Device> device)
+  EvaluatorOf(const Container& container, std::shared_ptr<Device> device)
       : device_(std::move(device)), parameters_(container), tables_(container, parameters_.shape), references_(container.metadata.reference_energies),
         scale_(container.metadata.scale), average_neighbors_(container.metadata.average_neighbors), cutoff_(container.metadata.info.cutoff),
         n_blocks_(container.metadata.info.n_blocks), n_elements_(static_cast<int32_t>(references_.size())),
@@ -368,7 +368,7 @@ class EvaluatorOf : public Evaluator {
             result().centroid[9 * e + 3 * a + c] = double(here_[9 * place + 3 * a + c]) + graph().vectors[3 * e + a] * result().edge_gradients[3 * e + c];
   }
 
-  std::unique_ptr<Device> device_;
+  std::shared_ptr<Device> device_;
   native::Parameters<T> parameters_;
   native::DistanceTables<T> tables_;
   std::vector<double> references_;
@@ -396,12 +396,15 @@ class EvaluatorOf : public Evaluator {
 
 }  // namespace
 
-std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, const std::string& device, int process) {
+std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, std::shared_ptr<Device> device) {
   if (!is_for(container)) return nullptr;
-  auto opened = open_device(device, process);
-  if (dtype == "float32") return std::make_unique<EvaluatorOf<float>>(container, std::move(opened));
-  if (!opened->has_double()) throw Error("`dtype` must be float32 on " + opened->description() + ", which has no float64");
-  return std::make_unique<EvaluatorOf<double>>(container, std::move(opened));
+  if (dtype == "float32") return std::make_unique<EvaluatorOf<float>>(container, std::move(device));
+  if (!device->has_double()) throw Error("`dtype` must be float32 on " + device->description() + ", which has no float64");
+  return std::make_unique<EvaluatorOf<double>>(container, std::move(device));
+}
+
+std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, const std::string& device, int process) {
+  return is_for(container) ? make_evaluator(container, dtype, open_device(device, process)) : nullptr;
 }
 
 namespace {

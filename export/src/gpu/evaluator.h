@@ -9,13 +9,17 @@
 
 #include "../container.h"
 #include "../evaluator.h"
+#include "spinconv/device.h"
 
 #include <memory>
 #include <string>
 
 namespace spinconv::gpu {
 
-/// On the device of a name, "cuda", "cuda:<index>", "opencl" or "opencl:<index>"; null for models that this code is not for. Error with what is missing.
+/// On a device, which may be shared with an engine; null for models that this code is not for. Error with what is missing.
+std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, std::shared_ptr<Device> device);
+
+/// On the device of a name, "cuda", "cuda:<index>", "opencl" or "opencl:<index>" (open_device), opened for models that this code is for.
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, const std::string& device, int process);
 
 /// The text of the kernels for a model, as `make_evaluator` compiles it for a device with so much memory for a work group. Error for models that it is not for.

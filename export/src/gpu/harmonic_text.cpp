@@ -216,13 +216,13 @@ class CouplingText {
 
 /// Calls of responses_of and of_moments_by, one for each kernel: by degree, within it by order.
 std::string calls_of_slots(const native::RingCouplings& couplings, int64_t degrees) {
-  std::string forward = "#define ALL_RESPONSES(moments, kernels, c, group, responses)", back = "#define ALL_OF_MOMENTS(of_responses, kernels, c, group, sums)";
+  std::string forward = "#define ALL_RESPONSES(moments, kernels, c, first_channel, responses)", back = "#define ALL_OF_MOMENTS(of_responses, kernels, c, first_channel, sums)";
   size_t slot = 0;
   for (int64_t l = 0; l < degrees; ++l)
     for (int64_t m = 0; m <= l; ++m, ++slot) {
       const std::string which = to_string(l) + ", " + to_string(couplings.kernel[slot]) + ", " + to_string(couplings.first_row[slot]);
-      forward += " \\\n  responses_of(" + which + ", moments, kernels, c, group, responses);";
-      back += " \\\n  of_moments_by(" + which + ", of_responses, kernels, c, group, sums + " + to_string(l * l) + ");";
+      forward += " \\\n  responses_of(" + which + ", moments, kernels, c, first_channel, responses);";
+      back += " \\\n  of_moments_by(" + which + ", of_responses, kernels, c, first_channel, sums + " + to_string(l * l) + ");";
     }
   return forward + "\n" + back + "\n";
 }

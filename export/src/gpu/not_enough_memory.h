@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "device.h"
+#include "spinconv/device.h"
 
 namespace spinconv::gpu {
 

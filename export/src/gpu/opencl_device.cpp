@@ -2,7 +2,7 @@
 #include "opencl_device.h"
 
 #include "compilation.h"
-#include "device.h"
+#include "spinconv/device.h"
 #include "kernel_cache.h"
 #include "not_enough_memory.h"
 #include "opencl_places.h"

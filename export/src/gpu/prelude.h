@@ -1,6 +1,7 @@
 // The words of kernels in CUDA C++ and in OpenCL C: what both languages have by different names, and rows of four numbers. NVRTC defines
-// __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. Shared arrays stand where rows of four may. KERNEL_WITHIN says how many registers a thread should take. The text
-// that follows has `#define REAL_IS_DOUBLE` before it, or not.
+// __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. Shared arrays stand where rows of four may. KERNEL_WITHIN says how many registers a thread should take. A kernel
+// ends its arguments by AND_GROUPS and works on `group` within EACH_GROUP, after its shared arrays: with GROUPS_IN_TURN there are fewer groups than it
+// has to do, which take turns. The text that follows has `#define REAL_IS_DOUBLE` before it, or not.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -35,8 +36,9 @@ constexpr const char* prelude = R"KERNELS(
   #define FUNCTION static inline
   #define RESTRICT restrict
   #define SYNCHRONIZE barrier(CLK_LOCAL_MEM_FENCE)
-  #define GROUP ((int)get_group_id(0))
   #define THREAD ((int)get_local_id(0))
+  #define OWN_GROUP ((int)get_group_id(0))
+  #define NUMBER_OF_GROUPS ((int)get_num_groups(0))
 #else
   typedef int int32_t;
   typedef long long int64_t;
@@ -52,8 +54,17 @@ constexpr const char* prelude = R"KERNELS(
   #define FUNCTION __device__ __forceinline__
   #define RESTRICT __restrict__
   #define SYNCHRONIZE __syncthreads()
-  #define GROUP ((int)blockIdx.x)
   #define THREAD ((int)threadIdx.x)
+  #define OWN_GROUP ((int)blockIdx.x)
+  #define NUMBER_OF_GROUPS ((int)gridDim.x)
+#endif
+
+#ifdef GROUPS_IN_TURN
+  #define AND_GROUPS , int32_t n_groups
+  #define EACH_GROUP for (int group = OWN_GROUP; group < n_groups; group += NUMBER_OF_GROUPS, SYNCHRONIZE)
+#else
+  #define AND_GROUPS
+  #define EACH_GROUP for (int group = OWN_GROUP, is_done = 0; !is_done; is_done = 1)
 #endif
 )KERNELS";
 

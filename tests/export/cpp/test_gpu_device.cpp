@@ -1,6 +1,6 @@
 // Laws of devices that kernels run on: the first of OpenCL or of CUDA, as argument 1 says. Where there is none, there is only a refusal to test.
 // SPDX-License-Identifier: MIT
-#include "gpu/device.h"
+#include "spinconv/device.h"
 
 #include "evaluator.h"
 #include "laws.h"
@@ -27,17 +27,17 @@ namespace files = std::filesystem;
 // fake_cuda.cpp computes the same where there is no GPU.
 const std::string kernels = R"(
 KERNEL(64) add(GLOBAL const real* RESTRICT a, GLOBAL real* RESTRICT b, real c, int n) {
-  const int i = GROUP * 64 + THREAD;
+  const int i = OWN_GROUP * 64 + THREAD;
   if (i < n) b[i] = a[i] + c;
 }
 KERNEL(64) sum(GLOBAL const real* RESTRICT a, GLOBAL real* RESTRICT sums) {
   SHARED real part[64];
-  part[THREAD] = a[GROUP * 64 + THREAD];
+  part[THREAD] = a[OWN_GROUP * 64 + THREAD];
   for (int width = 32; width > 0; width /= 2) {
     SYNCHRONIZE;
     if (THREAD < width) part[THREAD] += part[THREAD + width];
   }
-  if (THREAD == 0) sums[GROUP] = part[0];
+  if (THREAD == 0) sums[OWN_GROUP] = part[0];
 }
 KERNEL(1) tell(GLOBAL int64_t* told, GLOBAL const int* none, int32_t a, int64_t b, real c) {
   told[0] = none == 0;

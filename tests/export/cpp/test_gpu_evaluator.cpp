@@ -4,7 +4,7 @@
 #include "laws.h"
 
 #include "container.h"
-#include "gpu/device.h"
+#include "spinconv/device.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 

@@ -64,71 +64,75 @@ FUNCTION void multiply_by_envelope(real4* rows, POINTER_TO_SHARED const real* en
 }
 
 // The moments of the initial messages.
-KERNEL_WITHIN(THREADS, 128) receive_first(RECEIVE_ARGUMENTS) {
+KERNEL_WITHIN(THREADS, 128) receive_first(RECEIVE_ARGUMENTS AND_GROUPS) {
   SHARED real harmonics[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE];
   SHARED int pair[EDGES];
-  const int first_atom = batches[GROUP], end_atom = batches[GROUP + 1], begin = first[first_atom], end = first[end_atom];
-  real sums[MOMENTS_OF_THREAD];
-  int tile = begin;
-  do {
-    if (THREAD < EDGES) {
-      const int e = received_edge(received, tile + THREAD, end, last_edge);
-      pair[THREAD] = pairs[e];
-      const Seen s = see(vectors + 3 * (int64_t)e, of_pairs + 2 * pair[THREAD]);
-      envelope[THREAD] = s.u, shown[THREAD] = s.shown;
-      low_harmonics(s.x, s.y, s.z, harmonics + THREAD);
-    }
-    SYNCHRONIZE;
-    real4 rows[4];
-    first_messages(rows, pair, shown, knots);
-    multiply_by_envelope(rows, envelope);
-    put(x, rows);
-    SYNCHRONIZE;
-    receive_tile(sums, tile, x, harmonics, first_atom, end_atom, first, factor, base, factor_of_base, n_rows, moments);
-    SYNCHRONIZE;
-    tile += EDGES;
-  } while (tile < end);
+  EACH_GROUP {
+    const int first_atom = batches[group], end_atom = batches[group + 1], begin = first[first_atom], end = first[end_atom];
+    real sums[MOMENTS_OF_THREAD];
+    int tile = begin;
+    do {
+      if (THREAD < EDGES) {
+        const int e = received_edge(received, tile + THREAD, end, last_edge);
+        pair[THREAD] = pairs[e];
+        const Seen s = see(vectors + 3 * (int64_t)e, of_pairs + 2 * pair[THREAD]);
+        envelope[THREAD] = s.u, shown[THREAD] = s.shown;
+        low_harmonics(s.x, s.y, s.z, harmonics + THREAD);
+      }
+      SYNCHRONIZE;
+      real4 rows[4];
+      first_messages(rows, pair, shown, knots);
+      multiply_by_envelope(rows, envelope);
+      put(x, rows);
+      SYNCHRONIZE;
+      receive_tile(sums, tile, x, harmonics, first_atom, end_atom, first, factor, base, factor_of_base, n_rows, moments);
+      SYNCHRONIZE;
+      tile += EDGES;
+    } while (tile < end);
+  }
 }
 
 // Those of what a block adds.
-KERNEL(THREADS) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials) {
+KERNEL(THREADS) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials AND_GROUPS) {
   SHARED real harmonics[N_HIGH * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE];
   SHARED int pair[EDGES], sender[EDGES];
-  const int first_atom = batches[GROUP], end_atom = batches[GROUP + 1], begin = first[first_atom], end = first[end_atom];
-  real sums[MOMENTS_OF_THREAD];
-  int tile = begin;
-  do {
-    if (THREAD < EDGES) {
-      const int e = received_edge(received, tile + THREAD, end, last_edge);
-      pair[THREAD] = pairs[e], sender[THREAD] = senders[e];
-      const Seen s = see(vectors + 3 * (int64_t)e, of_pairs + 2 * pair[THREAD]);
-      envelope[THREAD] = s.u, shown[THREAD] = s.shown;
-      high_harmonics(s.x, s.y, s.z, harmonics + THREAD);
-    }
-    SYNCHRONIZE;
-    real4 rows[4], slopes[16];
-    set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
-    {
-      GLOBAL const real* p0 = polynomials + (int64_t)sender[4 * QUAD] * (N_HIGH * CHANNELS) + 4 * PANEL;
-      GLOBAL const real* p1 = polynomials + (int64_t)sender[4 * QUAD + 1] * (N_HIGH * CHANNELS) + 4 * PANEL;
-      GLOBAL const real* p2 = polynomials + (int64_t)sender[4 * QUAD + 2] * (N_HIGH * CHANNELS) + 4 * PANEL;
-      GLOBAL const real* p3 = polynomials + (int64_t)sender[4 * QUAD + 3] * (N_HIGH * CHANNELS) + 4 * PANEL;
+  EACH_GROUP {
+    const int first_atom = batches[group], end_atom = batches[group + 1], begin = first[first_atom], end = first[end_atom];
+    real sums[MOMENTS_OF_THREAD];
+    int tile = begin;
+    do {
+      if (THREAD < EDGES) {
+        const int e = received_edge(received, tile + THREAD, end, last_edge);
+        pair[THREAD] = pairs[e], sender[THREAD] = senders[e];
+        const Seen s = see(vectors + 3 * (int64_t)e, of_pairs + 2 * pair[THREAD]);
+        envelope[THREAD] = s.u, shown[THREAD] = s.shown;
+        high_harmonics(s.x, s.y, s.z, harmonics + THREAD);
+      }
+      SYNCHRONIZE;
+      real4 rows[4], slopes[16];
+      set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
+      {
+        GLOBAL const real* p0 = polynomials + (int64_t)sender[4 * QUAD] * (N_HIGH * CHANNELS) + 4 * PANEL;
+        GLOBAL const real* p1 = polynomials + (int64_t)sender[4 * QUAD + 1] * (N_HIGH * CHANNELS) + 4 * PANEL;
+        GLOBAL const real* p2 = polynomials + (int64_t)sender[4 * QUAD + 2] * (N_HIGH * CHANNELS) + 4 * PANEL;
+        GLOBAL const real* p3 = polynomials + (int64_t)sender[4 * QUAD + 3] * (N_HIGH * CHANNELS) + 4 * PANEL;
 #pragma unroll 2
-      for (int k = 0; k < N_HIGH; ++k)
-        add_outer(rows, SHARED4(harmonics + k * STRIDE + 4 * QUAD), LOAD4(p0 + k * CHANNELS), LOAD4(p1 + k * CHANNELS), LOAD4(p2 + k * CHANNELS), LOAD4(p3 + k * CHANNELS));
-    }
-    add_block(rows, slopes, x, hidden, pair, shown, weights, knots);
-    multiply_by_envelope(rows, envelope);
-    put(x, rows);
-    SYNCHRONIZE;
-    receive_tile(sums, tile, x, harmonics, first_atom, end_atom, first, factor, base, factor_of_base, n_rows, moments);
-    SYNCHRONIZE;
-    tile += EDGES;
-  } while (tile < end);
+        for (int k = 0; k < N_HIGH; ++k)
+          add_outer(rows, SHARED4(harmonics + k * STRIDE + 4 * QUAD), LOAD4(p0 + k * CHANNELS), LOAD4(p1 + k * CHANNELS), LOAD4(p2 + k * CHANNELS), LOAD4(p3 + k * CHANNELS));
+      }
+      add_block(rows, slopes, x, hidden, pair, shown, weights, knots);
+      multiply_by_envelope(rows, envelope);
+      put(x, rows);
+      SYNCHRONIZE;
+      receive_tile(sums, tile, x, harmonics, first_atom, end_atom, first, factor, base, factor_of_base, n_rows, moments);
+      SYNCHRONIZE;
+      tile += EDGES;
+    } while (tile < end);
+  }
 }
 )KERNELS";
 

@@ -91,160 +91,164 @@ FUNCTION real4 gradient_by_shown(const real4* of_rows, POINTER_TO_SHARED const i
   return over_channels(of_rows, rows);
 }
 
-KERNEL_WITHIN(THREADS, 128) send_first(SEND_ARGUMENTS, int32_t first_column) {
+KERNEL_WITHIN(THREADS, 128) send_first(SEND_ARGUMENTS, int32_t first_column AND_GROUPS) {
   SHARED real harmonics[N_LOW * STRIDE], of_low[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE];
   SHARED real of_envelope[PANELS * STRIDE], of_shown[PANELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE], along[EDGES];
   SHARED int pair[EDGES], target[EDGES];
-  const int begin = first[batches[GROUP]], end = first[batches[GROUP + 1]];
-  for (int tile = begin; tile < end; tile += EDGES) {
-    const int edge = tile + THREAD < end ? tile + THREAD : last_edge;
-    if (THREAD < EDGES) {
-      pair[THREAD] = pairs[edge], target[THREAD] = targets[edge];
-      const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
-      envelope[THREAD] = s.u, shown[THREAD] = s.shown, along[THREAD] = vectors[3 * (int64_t)edge + axis];
-      low_harmonics(s.x, s.y, s.z, harmonics + THREAD);
+  EACH_GROUP {
+    const int begin = first[batches[group]], end = first[batches[group + 1]];
+    for (int tile = begin; tile < end; tile += EDGES) {
+      const int edge = tile + THREAD < end ? tile + THREAD : last_edge;
+      if (THREAD < EDGES) {
+        pair[THREAD] = pairs[edge], target[THREAD] = targets[edge];
+        const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
+        envelope[THREAD] = s.u, shown[THREAD] = s.shown, along[THREAD] = vectors[3 * (int64_t)edge + axis];
+        low_harmonics(s.x, s.y, s.z, harmonics + THREAD);
+      }
+      SYNCHRONIZE;
+      real4 messages[4], g[4];
+      first_messages(messages, pair, shown, knots);
+      gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
+      SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_channels(g, messages);
+      multiply_by_envelope(g, envelope);
+      put(x, messages);
+      SYNCHRONIZE;
+      SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(g, pair, shown, knots);
+      gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
+      SYNCHRONIZE;
+      if (tile + THREAD < end && THREAD < EDGES) {
+        const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
+        real gx, gy, gz;
+        low_harmonics_back(s.x, s.y, s.z, of_low + THREAD, &gx, &gy, &gz);
+        add_gradient(s, gx, gy, gz, over_panels(of_envelope, THREAD), over_panels(of_shown, THREAD), gradients + (int64_t)edge * row_of_gradients + first_column);
+      }
+      SYNCHRONIZE;
     }
-    SYNCHRONIZE;
-    real4 messages[4], g[4];
-    first_messages(messages, pair, shown, knots);
-    gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
-    SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_channels(g, messages);
-    multiply_by_envelope(g, envelope);
-    put(x, messages);
-    SYNCHRONIZE;
-    SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(g, pair, shown, knots);
-    gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
-    SYNCHRONIZE;
-    if (tile + THREAD < end && THREAD < EDGES) {
-      const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
-      real gx, gy, gz;
-      low_harmonics_back(s.x, s.y, s.z, of_low + THREAD, &gx, &gy, &gz);
-      add_gradient(s, gx, gy, gz, over_panels(of_envelope, THREAD), over_panels(of_shown, THREAD), gradients + (int64_t)edge * row_of_gradients + first_column);
-    }
-    SYNCHRONIZE;
   }
 }
 
-KERNEL_WITHIN(THREADS, N_HIGH > 49 ? 255 : 168) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column) {
+KERNEL_WITHIN(THREADS, N_HIGH > 49 ? 255 : 168) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column AND_GROUPS) {
   SHARED real harmonics[N_HIGH * STRIDE], of_low[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real of_envelope[PANELS * STRIDE], of_shown[PANELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE], along[EDGES];
   SHARED int pair[EDGES], target[EDGES], sender[EDGES];
-  const int first_atom = batches[GROUP], end_atom = batches[GROUP + 1], begin = first[first_atom], end = first[end_atom];
-  real of_polynomial[POLYNOMIAL_OF_THREAD];
-  int tile = begin;
-  do {
-    const int edge = tile + THREAD < end ? tile + THREAD : last_edge;
-    if (THREAD < EDGES) {
-      pair[THREAD] = pairs[edge], target[THREAD] = targets[edge], sender[THREAD] = edge < last_edge ? senders[edge] : first_atom;
-      const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
-      envelope[THREAD] = s.u, shown[THREAD] = s.shown, along[THREAD] = vectors[3 * (int64_t)edge + axis];
-      high_harmonics(s.x, s.y, s.z, harmonics + THREAD);
-    }
-    SYNCHRONIZE;
-    real4 rows[4], slopes[16], g[4];
+  EACH_GROUP {
+    const int first_atom = batches[group], end_atom = batches[group + 1], begin = first[first_atom], end = first[end_atom];
+    real of_polynomial[POLYNOMIAL_OF_THREAD];
+    int tile = begin;
+    do {
+      const int edge = tile + THREAD < end ? tile + THREAD : last_edge;
+      if (THREAD < EDGES) {
+        pair[THREAD] = pairs[edge], target[THREAD] = targets[edge], sender[THREAD] = edge < last_edge ? senders[edge] : first_atom;
+        const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
+        envelope[THREAD] = s.u, shown[THREAD] = s.shown, along[THREAD] = vectors[3 * (int64_t)edge + axis];
+        high_harmonics(s.x, s.y, s.z, harmonics + THREAD);
+      }
+      SYNCHRONIZE;
+      real4 rows[4], slopes[16], g[4];
 
-    // the block again
-    set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
+      // the block again
+      set_all(rows, LOAD4(BIAS(4) + 4 * PANEL));
 #pragma unroll 4
-    for (int k = 0; k < N_HIGH; ++k) {
-      const real4 y = SHARED4(harmonics + k * STRIDE + 4 * QUAD), p = LOAD4(OWN_POLYNOMIAL + k * CHANNELS + 4 * PANEL);
-      add_scaled(&rows[0], p.x, y), add_scaled(&rows[1], p.y, y), add_scaled(&rows[2], p.z, y), add_scaled(&rows[3], p.w, y);
-    }
-    add_block(rows, slopes, x, hidden, pair, shown, weights, knots);
+      for (int k = 0; k < N_HIGH; ++k) {
+        const real4 y = SHARED4(harmonics + k * STRIDE + 4 * QUAD), p = LOAD4(OWN_POLYNOMIAL + k * CHANNELS + 4 * PANEL);
+        add_scaled(&rows[0], p.x, y), add_scaled(&rows[1], p.y, y), add_scaled(&rows[2], p.z, y), add_scaled(&rows[3], p.w, y);
+      }
+      add_block(rows, slopes, x, hidden, pair, shown, weights, knots);
 
-    // from the moments to what was added
-    put(x, rows);
-    SYNCHRONIZE;
-    gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
-    SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_own(g, x);
-    gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
-    multiply_by_envelope(g, envelope);
-    put(hidden, g);
-    SYNCHRONIZE;
+      // from the moments to what was added
+      put(x, rows);
+      SYNCHRONIZE;
+      gradients_by_messages(g, harmonics, target, along, factor, of_moments, energy);
+      SHARED4(of_envelope + PANEL * STRIDE + 4 * QUAD) = over_own(g, x);
+      gradients_by_low_harmonics(of_low, x, envelope, target, along, factor, of_moments, energy);
+      multiply_by_envelope(g, envelope);
+      put(hidden, g);
+      SYNCHRONIZE;
 
-    // through the networks to what the spin convolution's silu is of
-    product(rows, hidden, BACKWARD(3));
-    multiply(rows, slopes + 12);
-    put(x, rows);
-    SYNCHRONIZE;
-    product(rows, x, BACKWARD(2));
-    multiply(rows, slopes + 8);
-    SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(rows, pair, shown, knots);
-    put(hidden, rows);
-    SYNCHRONIZE;
-    product(rows, hidden, BACKWARD(1));
-    multiply(rows, slopes + 4);
-    put(x, rows);
-    SYNCHRONIZE;
-    product(rows, x, BACKWARD(0));
-    multiply(rows, slopes);
-    put(hidden, rows);
-    SYNCHRONIZE;
+      // through the networks to what the spin convolution's silu is of
+      product(rows, hidden, BACKWARD(3));
+      multiply(rows, slopes + 12);
+      put(x, rows);
+      SYNCHRONIZE;
+      product(rows, x, BACKWARD(2));
+      multiply(rows, slopes + 8);
+      SHARED4(of_shown + PANEL * STRIDE + 4 * QUAD) = gradient_by_shown(rows, pair, shown, knots);
+      put(hidden, rows);
+      SYNCHRONIZE;
+      product(rows, hidden, BACKWARD(1));
+      multiply(rows, slopes + 4);
+      put(x, rows);
+      SYNCHRONIZE;
+      product(rows, x, BACKWARD(0));
+      multiply(rows, slopes);
+      put(hidden, rows);
+      SYNCHRONIZE;
 
-    // dE/dY_e[LM] = sum_c s_e[c] P[LM, c]
-    real4 of_harmonics[HARMONICS_OF_THREAD];
+      // dE/dY_e[LM] = sum_c s_e[c] P[LM, c]
+      real4 of_harmonics[HARMONICS_OF_THREAD];
 #pragma unroll
-    for (int k = 0; k < HARMONICS_OF_THREAD; ++k) of_harmonics[k] = all(R(0.0));
+      for (int k = 0; k < HARMONICS_OF_THREAD; ++k) of_harmonics[k] = all(R(0.0));
 #pragma unroll 2
-    for (int c = 0; c < CHANNELS; c += 4) {
-      const real4 s0 = SHARED4(hidden + c * STRIDE + 4 * QUAD), s1 = SHARED4(hidden + (c + 1) * STRIDE + 4 * QUAD),
-                  s2 = SHARED4(hidden + (c + 2) * STRIDE + 4 * QUAD), s3 = SHARED4(hidden + (c + 3) * STRIDE + 4 * QUAD);
+      for (int c = 0; c < CHANNELS; c += 4) {
+        const real4 s0 = SHARED4(hidden + c * STRIDE + 4 * QUAD), s1 = SHARED4(hidden + (c + 1) * STRIDE + 4 * QUAD),
+                    s2 = SHARED4(hidden + (c + 2) * STRIDE + 4 * QUAD), s3 = SHARED4(hidden + (c + 3) * STRIDE + 4 * QUAD);
+#pragma unroll
+        for (int k = 0; k < HARMONICS_OF_THREAD; ++k) {
+          const int lm = PANEL + k * PANELS;
+          if (lm >= N_HIGH) continue;
+          const real4 p = LOAD4(OWN_POLYNOMIAL + lm * CHANNELS + c);
+          add_scaled(&of_harmonics[k], p.x, s0), add_scaled(&of_harmonics[k], p.y, s1), add_scaled(&of_harmonics[k], p.z, s2), add_scaled(&of_harmonics[k], p.w, s3);
+        }
+      }
+      SYNCHRONIZE;   // all have read the polynomials
+
+      // dE/dP[LM, c] = sum_e Y_e[LM] s_e[c], of every atom of the batch
+      {
+        const int c = THREAD % CHANNELS, r = THREAD / CHANNELS;
+        for (int j = first_atom; j < end_atom; ++j) {
+          const int from = first[j], to = first[j + 1], stop = to < tile + EDGES ? to - tile : EDGES;
+          if (from >= tile)
+#pragma unroll
+            for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) of_polynomial[k] = R(0.0);
+          for (int e = from >= tile ? from - tile : 0; e < stop; e += 4) {
+            const real4 s = SHARED4(hidden + c * STRIDE + e);
+#pragma unroll
+            for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) {
+              const int lm = r + k * ROWS_AT_ONCE;
+              if (lm < N_HIGH) of_polynomial[k] += dot4(SHARED4(harmonics + lm * STRIDE + e), s);
+            }
+          }
+          if (to > tile + EDGES) continue;
+#pragma unroll
+          for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) {
+            const int lm = r + k * ROWS_AT_ONCE;
+            if (lm < N_HIGH) polynomials[((int64_t)j * N_HIGH + lm) * CHANNELS + c] = of_polynomial[k];
+          }
+        }
+      }
+      SYNCHRONIZE;   // and the harmonics, whose place their derivatives take
 #pragma unroll
       for (int k = 0; k < HARMONICS_OF_THREAD; ++k) {
         const int lm = PANEL + k * PANELS;
         if (lm >= N_HIGH) continue;
-        const real4 p = LOAD4(OWN_POLYNOMIAL + lm * CHANNELS + c);
-        add_scaled(&of_harmonics[k], p.x, s0), add_scaled(&of_harmonics[k], p.y, s1), add_scaled(&of_harmonics[k], p.z, s2), add_scaled(&of_harmonics[k], p.w, s3);
+        if (lm < N_LOW) of_harmonics[k] = plus(of_harmonics[k], SHARED4(of_low + lm * STRIDE + 4 * QUAD));
+        SHARED4(harmonics + lm * STRIDE + 4 * QUAD) = of_harmonics[k];
       }
-    }
-    SYNCHRONIZE;   // all have read the polynomials
-
-    // dE/dP[LM, c] = sum_e Y_e[LM] s_e[c], of every atom of the batch
-    {
-      const int c = THREAD % CHANNELS, r = THREAD / CHANNELS;
-      for (int j = first_atom; j < end_atom; ++j) {
-        const int from = first[j], to = first[j + 1], stop = to < tile + EDGES ? to - tile : EDGES;
-        if (from >= tile)
-#pragma unroll
-          for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) of_polynomial[k] = R(0.0);
-        for (int e = from >= tile ? from - tile : 0; e < stop; e += 4) {
-          const real4 s = SHARED4(hidden + c * STRIDE + e);
-#pragma unroll
-          for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) {
-            const int lm = r + k * ROWS_AT_ONCE;
-            if (lm < N_HIGH) of_polynomial[k] += dot4(SHARED4(harmonics + lm * STRIDE + e), s);
-          }
-        }
-        if (to > tile + EDGES) continue;
-#pragma unroll
-        for (int k = 0; k < POLYNOMIAL_OF_THREAD; ++k) {
-          const int lm = r + k * ROWS_AT_ONCE;
-          if (lm < N_HIGH) polynomials[((int64_t)j * N_HIGH + lm) * CHANNELS + c] = of_polynomial[k];
-        }
+      SYNCHRONIZE;
+      if (tile + THREAD < end && THREAD < EDGES) {
+        const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
+        real gx, gy, gz;
+        high_harmonics_back(s.x, s.y, s.z, harmonics + THREAD, &gx, &gy, &gz);
+        add_gradient(s, gx, gy, gz, over_panels(of_envelope, THREAD), over_panels(of_shown, THREAD), gradients + (int64_t)edge * row_of_gradients + first_column);
       }
-    }
-    SYNCHRONIZE;   // and the harmonics, whose place their derivatives take
-#pragma unroll
-    for (int k = 0; k < HARMONICS_OF_THREAD; ++k) {
-      const int lm = PANEL + k * PANELS;
-      if (lm >= N_HIGH) continue;
-      if (lm < N_LOW) of_harmonics[k] = plus(of_harmonics[k], SHARED4(of_low + lm * STRIDE + 4 * QUAD));
-      SHARED4(harmonics + lm * STRIDE + 4 * QUAD) = of_harmonics[k];
-    }
-    SYNCHRONIZE;
-    if (tile + THREAD < end && THREAD < EDGES) {
-      const Seen s = see(vectors + 3 * (int64_t)edge, of_pairs + 2 * pair[THREAD]);
-      real gx, gy, gz;
-      high_harmonics_back(s.x, s.y, s.z, harmonics + THREAD, &gx, &gy, &gz);
-      add_gradient(s, gx, gy, gz, over_panels(of_envelope, THREAD), over_panels(of_shown, THREAD), gradients + (int64_t)edge * row_of_gradients + first_column);
-    }
-    SYNCHRONIZE;
-    tile += EDGES;
-  } while (tile < end);
+      SYNCHRONIZE;
+      tile += EDGES;
+    } while (tile < end);
+  }
 }
 )KERNELS";
 

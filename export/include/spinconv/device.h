@@ -78,6 +78,10 @@ class Device {
   virtual void finish() = 0;
 };
 
+/// What a compiler is given: the prelude and `source`, of which a first line `#define REAL_IS_DOUBLE` goes before it. Compilers count the lines of `source`,
+/// and call it "kernels". With `groups_in_turn` a launch may have fewer groups than it has to do, whose number follows its arguments as an int32_t.
+std::string whole_text(const std::string& source, bool groups_in_turn = false);
+
 /// The device of a name: "cuda", "cuda:<index>", "opencl" or "opencl:<index>", which counts the devices of all platforms, GPUs first. Without an
 /// index, `process` (of those on this machine) takes its share: process modulo the number of devices (of
 /// OpenCL's, those of the first one's type). spinconv::Error with what is missing.
