@@ -94,8 +94,13 @@ KERNEL_WITHIN(THREADS, 128) receive_first(RECEIVE_ARGUMENTS AND_GROUPS) {
   }
 }
 
-// Those of what a block adds.
-KERNEL_WITHIN(THREADS, 168) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials AND_GROUPS) {
+// Those of what a block adds. Left to itself, the compiler has many groups at once and registers that are few: on sm_100 too few.
+#if __CUDA_ARCH__ >= 1000 && __CUDA_ARCH__ < 1200
+KERNEL_WITHIN(THREADS, 168)
+#else
+KERNEL(THREADS)
+#endif
+receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials AND_GROUPS) {
   SHARED real harmonics[N_HIGH * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE];
