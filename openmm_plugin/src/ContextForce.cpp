@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+#include "ContextForce.h"
+
+#include <openmm/common/ContextSelector.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include "context_kernels.h"
+#include "units.h"
+
+namespace spinconv {
+namespace {
+
+using OpenMM::Vec3;
+
+constexpr int64_t threads = 128;   // of a group of our kernels
+
+std::string text(const OpenMM::ComputeContext& context, bool has_double) {
+  char unit[64];
+  std::snprintf(unit, sizeof unit, has_double ? "%.17e" : "%.9ef", kj_per_mol_per_ev * angstrom_per_nm);
+  return std::string(has_double ? "#define WIDE_IS_DOUBLE\n" : "") + (context.getUseDoublePrecision() ? "#define POSITIONS_ARE_DOUBLE\n" : "") + "#define FORCE_UNIT " + unit +
+         "\n" + atoms_page;
+}
+
+OnDevice& on_device_of(Model& model) {
+  if (auto* on_device = model.on_device()) return *on_device;
+  throw Error("atoms cannot stay on the device with the evaluator " + model.info().evaluator);
+}
+
+bool is_zero(const OpenMM::mm_int4& cell) { return cell.x == 0 && cell.y == 0 && cell.z == 0; }
+
+}  // namespace
+
+ContextForce::ContextForce(const EngineContext& engine, std::shared_ptr<ContextDevice> device, const Atoms& atoms, Extrapolation& extrapolation, Model model)
+    : engine_(engine), context_(*engine.context), device_(std::move(device)), atoms_(atoms), extrapolation_(extrapolation), model_(std::move(model)),
+      on_device_(on_device_of(model_)) {
+  extrapolation_.add(model_.info());
+  program_ = device_->compile(text(context_, on_device_.has_double()));
+  slots_ = device_->memory_of(context_.getPosq());
+  if (context_.getUseMixedPrecision()) corrections_ = device_->memory_of(context_.getPosqCorrection());
+  particles_ = device_->memory_of(context_.getAtomIndexArray());
+  context_forces_ = device_->memory_of(context_.getLongForceBuffer());
+
+  std::vector<int32_t> atom_of_particle(static_cast<size_t>(context_.getNumAtoms()), -1);
+  for (size_t i = 0; i < atoms_.size(); ++i) atom_of_particle[static_cast<size_t>(atoms_.particles[i])] = static_cast<int32_t>(i);
+  const auto bytes = static_cast<int64_t>(atom_of_particle.size() * sizeof(int32_t));
+  atom_of_particle_ = device_->allocate(bytes);
+  device_->write(*atom_of_particle_, 0, atom_of_particle.data(), bytes);
+  box_ = device_->allocate(9 * sizeof(double));
+  energy_ = device_->allocate(sizeof(double));
+  trouble_ = device_->allocate(sizeof(int32_t));
+  device_->clear(*trouble_, 0, sizeof(int32_t));
+  on_device_.set_atoms(static_cast<int64_t>(atoms_.size()), 0, atoms_.numbers.data());
+}
+
+std::string ContextForce::evaluator() const {
+  return model_.info().evaluator + ", " + model_.info().dtype + " in the Context of platform " + engine_.platform;
+}
+
+double ContextForce::compute(OpenMM::ContextImpl& context, bool with_forces, bool with_energy) {
+  const OpenMM::ContextSelector selector(context_);
+  look_back();
+  const auto begin = std::chrono::steady_clock::now();
+  take_positions(context);
+  Request request;
+  request.gradients = with_forces;
+  request.name = [&](int64_t atom) { return atoms_.name(atom); };
+  on_device_.evaluate(request);
+  if (with_forces) add_forces();
+  has_run_ = true, had_forces_ = with_forces, was_in_step_ = extrapolation_.take_step();
+  double energy = 0.0;
+  if (with_energy) {
+    energy = read_energy();
+    look_back();
+  }
+  model_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return energy;
+}
+
+void ContextForce::launch(const char* name, int64_t n, const std::vector<gpu::Argument>& arguments) {
+  device_->launch(program_->kernel(name), (n + threads - 1) / threads, threads, arguments);
+}
+
+void ContextForce::take_positions(OpenMM::ContextImpl& context) {
+  Vec3 a, b, c;
+  context.getPeriodicBoxVectors(a, b, c);
+  on_device_.set_cell({in_angstrom(a), in_angstrom(b), in_angstrom(c)}, {atoms_.periodic, atoms_.periodic, atoms_.periodic});
+  launch("gather", context_.getNumAtoms(),
+         {static_cast<int32_t>(context_.getNumAtoms()), particles_, atom_of_particle_, slots_, corrections_, cells(context), box_, &on_device_.positions()});
+}
+
+/// By how many cells OpenMM has moved each slot, where that matters: where the force sees no images. Written when it changes, as the atoms' order does.
+const gpu::Memory* ContextForce::cells(OpenMM::ContextImpl& context) {
+  const auto& now = context_.getPosCellOffsets();
+  if (atoms_.periodic || std::all_of(now.begin(), now.end(), is_zero)) return nullptr;
+  const auto bytes = static_cast<int64_t>(now.size() * sizeof now[0]);
+  if (cells_here_.size() != now.size() || std::memcmp(cells_here_.data(), now.data(), static_cast<size_t>(bytes)) != 0) {
+    cells_here_ = now;
+    if (!cells_) cells_ = device_->allocate(bytes);
+    device_->write(*cells_, 0, cells_here_.data(), bytes);
+  }
+  Vec3 box[3];
+  context.getPeriodicBoxVectors(box[0], box[1], box[2]);
+  std::vector<double> numbers;
+  for (const auto& vector : box)
+    for (int c = 0; c < 3; ++c) numbers.push_back(vector[c]);
+  if (on_device_.has_double()) {
+    write_wide(*box_, numbers);
+  } else {
+    write_wide(*box_, std::vector<float>(numbers.begin(), numbers.end()));
+  }
+  return cells_.get();
+}
+
+template <class Number>
+void ContextForce::write_wide(gpu::Memory& to, const std::vector<Number>& numbers) {
+  device_->write(to, 0, numbers.data(), static_cast<int64_t>(numbers.size() * sizeof numbers[0]));
+}
+
+void ContextForce::add_forces() {
+  launch("scatter", context_.getNumAtoms(),
+         {static_cast<int32_t>(context_.getNumAtoms()), static_cast<int32_t>(context_.getPaddedNumAtoms()), particles_, atom_of_particle_, &on_device_.forces(), context_forces_, trouble_});
+}
+
+/// As a number of our own: energies of the reference atoms are in it, and the Context's buffer of energies may be of single precision.
+double ContextForce::read_energy() {
+  launch("add_energies", 1, {static_cast<int32_t>(atoms_.size()), &on_device_.energies(), energy_});
+  double energy = 0.0;
+  if (on_device_.has_double()) {
+    device_->read(*energy_, 0, &energy, sizeof energy);
+  } else {
+    float narrow = 0.0f;
+    device_->read(*energy_, 0, &narrow, sizeof narrow);
+    energy = static_cast<double>(narrow);
+  }
+  if (std::isfinite(energy)) return energy * kj_per_mol_per_ev;
+  std::vector<double> of_atoms;
+  on_device_.read_energies(of_atoms);
+  const auto strange = std::find_if(of_atoms.begin(), of_atoms.end(), [](double e) { return !std::isfinite(e); });
+  atoms_.refuse_result("energy of", strange == of_atoms.end() ? 0 : strange - of_atoms.begin());
+}
+
+/// At what an evaluation has left: a force that is no number, and atoms unlike those of training. Where an energy is asked for, which waits for the device,
+/// that is done at once, else when the next evaluation begins, so that a step of an integrator does not wait.
+void ContextForce::look_back() {
+  if (!has_run_) return;
+  has_run_ = false;
+  int32_t trouble = 0;
+  if (had_forces_) device_->read(*trouble_, 0, &trouble, sizeof trouble);
+  if (trouble != 0) {
+    device_->clear(*trouble_, 0, sizeof trouble);
+    atoms_.refuse_result("force on", trouble - 1);
+  }
+  if (extrapolation_.is_asked(was_in_step_) && on_device_.count_outside() > 0) extrapolation_.look(on_device_.read_graph(), was_in_step_);
+}
+
+}  // namespace spinconv
