@@ -3,8 +3,10 @@
 
 #include "kernels/coupling.h"
 #include "kernels/edges.h"
+#include "kernels/forces.h"
 #include "kernels/readout.h"
 #include "kernels/receive.h"
+#include "kernels/search.h"
 #include "kernels/send.h"
 
 #include <algorithm>
@@ -286,6 +288,8 @@ std::string harmonic_text(const native::Shape& shape, const native::RingCoupling
   text += calls_of_slots(couplings, degrees);
   text += coupling_page;
   text += readout_page;
+  text += search_page;
+  text += forces_page;
   return text;
 }
 

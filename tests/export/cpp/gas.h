@@ -18,14 +18,14 @@ namespace laws {
 /// this process only knows the edges from atoms to them.
 struct Gas {
   std::vector<int64_t> numbers, source, target;
-  std::vector<double> vectors;
+  std::vector<double> vectors, positions;
   int64_t n_ghosts;
 
   Gas(int64_t n, double cutoff, int64_t ghosts = 0) : n_ghosts(ghosts) {
     std::mt19937 random(1);
     const double width = 1.9 * std::cbrt(static_cast<double>(n));
     const auto place = [&] { return width * static_cast<double>(random()) / 4294967296.0; };
-    std::vector<double> x;
+    auto& x = positions;
     while (static_cast<int64_t>(x.size()) < 3 * n) {
       const double at[3] = {place(), place(), place()};
       double closest = 1e9;

@@ -9,6 +9,7 @@
 #include "container.h"
 #include "gpu/compilation.h"
 #include "gpu/evaluator.h"
+#include "gpu/network.h"
 #include "gpu/nvrtc.h"
 #include "gpu/opencl_device.h"
 

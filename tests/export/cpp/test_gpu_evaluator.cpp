@@ -1,13 +1,14 @@
 // The evaluator by kernels against the native one: test_gpu_evaluator DEVICE FILE..., where DEVICE is "opencl" or "cuda", with an index or without.
 // SPDX-License-Identifier: MIT
 #include "gas.h"
+#include "images.h"
 #include "laws.h"
 
 #include "container.h"
-#include "spinconv/device.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 
+#include "spinconv/device.h"
 #include "spinconv/model.h"
 
 #include <algorithm>
@@ -24,26 +25,6 @@ using laws::largest;
 using spinconv::Request;
 using spinconv::Result;
 
-/// Ghosts of the first atoms, in one process.
-class Images : public spinconv::Exchange {
- public:
-  explicit Images(const Gas& gas) : n_atoms_(gas.graph().n_atoms), n_ghosts_(gas.n_ghosts) {}
-  void to_ghosts(float* rows, int64_t width) override { copy(rows, width); }
-  void to_ghosts(double* rows, int64_t width) override { copy(rows, width); }
-  void from_ghosts(float* rows, int64_t width) override { add(rows, width); }
-  void from_ghosts(double* rows, int64_t width) override { add(rows, width); }
-
- private:
-  template <class T>
-  void copy(T* rows, int64_t width) { std::copy_n(rows, n_ghosts_ * width, rows + n_atoms_ * width); }
-  template <class T>
-  void add(T* rows, int64_t width) {
-    for (int64_t k = 0; k < n_ghosts_ * width; ++k) rows[k] += rows[n_atoms_ * width + k];
-  }
-
-  int64_t n_atoms_, n_ghosts_;
-};
-
 /// What two evaluators say of a gas, apart from each other, in units of the largest number.
 double apart(const Result& a, const Result& b) {
   double worst = 0.0;
@@ -56,7 +37,7 @@ void compare(const spinconv::Container& container, const std::string& dtype, con
   auto ours = spinconv::gpu::make_evaluator(container, dtype, device, 0);
   auto native = spinconv::native::make_evaluator(container, "float64", 1);
   if (!native) return check(true, what + ": this processor has no native evaluator to compare with");
-  Images images(gas);
+  laws::Images images(gas.graph().n_atoms, gas.n_ghosts);
   Request request;
   request.centroid = true;
   if (with_exchange) request.exchange = &images;
