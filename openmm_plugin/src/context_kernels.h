@@ -1,4 +1,4 @@
-// Kernels of the plugin's own, in a Context's program: OpenMM's words (mm_ulong, ATOMIC_ADD) stand before them. Slots are the places of OpenMM's arrays,
+// Kernels of the plugin's own, in a Context's program: OpenMM's words (mm_ulong; atom_add, where a device of OpenCL has none) stand before them. Slots are the places of OpenMM's arrays,
 // which it sorts anew now and then: `particles` says whose a slot is, `atoms` which atom of the model a particle is, -1 for none.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -44,6 +44,12 @@ typedef double given;
 typedef float given;
 #endif
 
+#ifdef __OPENCL_VERSION__
+  #define ADD_TO(place, number) atom_add(place, number)
+#else
+  #define ADD_TO(place, number) atomicAdd(place, number)
+#endif
+
 // By its bits: the compiler may have been told that all numbers are finite.
 FUNCTION int has_value(wide x) {
   union { wide number; bits_of_wide bits; } of;
@@ -82,7 +88,7 @@ KERNEL(128) scatter(int32_t n_slots, int32_t n_rows, GLOBAL const int32_t* RESTR
       }
       const wide most = W(9.2e18), scaled = force * FORCE_UNIT * W(4294967296.0);
       const int64_t fixed = (int64_t)(scaled > most ? most : scaled < -most ? -most : scaled);
-      ATOMIC_ADD(&to[slot + c * n_rows], (mm_ulong)fixed);
+      ADD_TO(&to[slot + c * n_rows], (mm_ulong)fixed);
     }
   }
 }

@@ -3,7 +3,7 @@
 // ends its arguments by AND_GROUPS and works on `group` within EACH_GROUP, after its shared arrays: with GROUPS_IN_TURN there are fewer groups than it
 // has to do, which take turns. The text that follows has `#define REAL_IS_DOUBLE` before it, or not.
 //
-// An engine may put words of its own before it, as OpenMM does to every program: KERNEL, GLOBAL and RESTRICT, which become ours, and types `real`
+// An engine may put words of its own before it, as OpenMM does to every program: KERNEL, GLOBAL, RESTRICT and ATOMIC_ADD, which become ours, and types `real`
 // and `real4` of its precision, beside which ours have other names.
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -15,6 +15,7 @@ constexpr const char* prelude = R"KERNELS(
   #undef KERNEL
   #undef GLOBAL
   #undef RESTRICT
+  #undef ATOMIC_ADD
   #define real our_real
   #define real4 our_real4
 #endif
