@@ -20,6 +20,7 @@ using OpenMM::ContextSelector;
 using OpenMM::OpenMMException;
 
 constexpr int64_t word = 4;                       // bytes of an array's element
+constexpr int64_t small = 1024;                   // bytes of a part that is read often: sizes, flags, a sum
 constexpr int64_t most_bytes = std::numeric_limits<int32_t>::max() / word * word;   // that OpenMM writes to a part of an array, which it counts in an int
 constexpr int64_t most_threads_at_once = int64_t(1) << 30;                          // for the same reason
 constexpr int64_t threads_by_word = 128;
@@ -122,7 +123,6 @@ class ContextProgram : public gpu::Program {
 ContextDevice::ContextDevice(const EngineContext& engine) : engine_(engine), context_(*engine.context) {
   program_ = compile(memory_page);
   word_ = allocate(word);
-  number_ = allocate(2 * word);
 }
 
 /// OpenMM tells for how many threads, in steps of 64, there is shared memory; its OpenCL counts on half of it. Devices have whole kilobytes.
@@ -168,11 +168,11 @@ void ContextDevice::read(const gpu::Memory& from, int64_t offset, void* to, int6
     array_of(from).download(to, true);
     return;
   }
-  std::unique_ptr<gpu::Memory> made;
-  if (bytes > 2 * word) made = allocate(bytes);
-  gpu::Memory& part = made ? *made : bytes == word ? *word_ : *number_;
-  launch_by_word("copy_words", bytes, {words_of(offset), &from, int64_t(0), &part});
-  array_of(part).download(to, true);
+  std::unique_ptr<gpu::Memory> large;
+  auto& part = bytes <= small ? parts_[bytes] : large;
+  if (!part) part = allocate(bytes);
+  launch_by_word("copy_words", bytes, {words_of(offset), &from, int64_t(0), part});
+  array_of(*part).download(to, true);
 }
 
 void ContextDevice::clear(gpu::Memory& memory, int64_t offset, int64_t bytes) { launch_by_word("clear_words", bytes, {words_of(offset), &memory}); }

@@ -7,6 +7,7 @@
 
 #include <openmm/common/ComputeContext.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -51,7 +52,8 @@ class ContextDevice : public gpu::Device {
   OpenMM::ComputeContext& context_;
   int64_t bytes_read_ = 0;
   std::unique_ptr<gpu::Program> program_;       // clears and copies
-  std::unique_ptr<gpu::Memory> word_, number_;   // what a few bytes are copied to, to be read
+  std::unique_ptr<gpu::Memory> word_;           // to wait for
+  std::map<int64_t, std::unique_ptr<gpu::Memory>> parts_;   // by their bytes: what small parts of memory are copied to, to be read
 };
 
 }  // namespace spinconv

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "context_kernels.h"
+#include "searchable.h"
 #include "units.h"
 
 namespace spinconv {
@@ -47,9 +48,8 @@ ContextForce::ContextForce(const EngineContext& engine, std::shared_ptr<ContextD
 
   std::vector<int32_t> atom_of_particle(static_cast<size_t>(context_.getNumAtoms()), -1);
   for (size_t i = 0; i < atoms_.size(); ++i) atom_of_particle[static_cast<size_t>(atoms_.particles[i])] = static_cast<int32_t>(i);
-  const auto bytes = static_cast<int64_t>(atom_of_particle.size() * sizeof(int32_t));
-  atom_of_particle_ = device_->allocate(bytes);
-  device_->write(*atom_of_particle_, 0, atom_of_particle.data(), bytes);
+  atom_of_particle_ = device_->allocate(static_cast<int64_t>(atom_of_particle.size() * sizeof(int32_t)));
+  write(*atom_of_particle_, atom_of_particle);
   box_ = device_->allocate(9 * sizeof(double));
   energy_ = device_->allocate(sizeof(double));
   trouble_ = device_->allocate(sizeof(int32_t));
@@ -72,11 +72,8 @@ double ContextForce::compute(OpenMM::ContextImpl& context, bool with_forces, boo
   on_device_.evaluate(request);
   if (with_forces) add_forces();
   has_run_ = true, had_forces_ = with_forces, was_in_step_ = extrapolation_.take_step();
-  double energy = 0.0;
-  if (with_energy) {
-    energy = read_energy();
-    look_back();
-  }
+  const double energy = with_energy ? read_energy() : 0.0;
+  if (with_energy || !was_in_step_) look_back();
   model_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return energy;
 }
@@ -85,10 +82,17 @@ void ContextForce::launch(const char* name, int64_t n, const std::vector<gpu::Ar
   device_->launch(program_->kernel(name), (n + threads - 1) / threads, threads, arguments);
 }
 
+template <class Number>
+void ContextForce::write(gpu::Memory& to, const std::vector<Number>& numbers) {
+  device_->write(to, 0, numbers.data(), static_cast<int64_t>(numbers.size() * sizeof numbers[0]));
+}
+
 void ContextForce::take_positions(OpenMM::ContextImpl& context) {
   Vec3 a, b, c;
   context.getPeriodicBoxVectors(a, b, c);
-  on_device_.set_cell({in_angstrom(a), in_angstrom(b), in_angstrom(c)}, {atoms_.periodic, atoms_.periodic, atoms_.periodic});
+  const Box box = {in_angstrom(a), in_angstrom(b), in_angstrom(c)};
+  if (atoms_.periodic) check_cell(box, atoms_.size());
+  on_device_.set_cell(box, {atoms_.periodic, atoms_.periodic, atoms_.periodic});
   launch("gather", context_.getNumAtoms(),
          {static_cast<int32_t>(context_.getNumAtoms()), particles_, atom_of_particle_, slots_, corrections_, cells(context), box_, &on_device_.positions()});
 }
@@ -101,7 +105,7 @@ const gpu::Memory* ContextForce::cells(OpenMM::ContextImpl& context) {
   if (cells_here_.size() != now.size() || std::memcmp(cells_here_.data(), now.data(), static_cast<size_t>(bytes)) != 0) {
     cells_here_ = now;
     if (!cells_) cells_ = device_->allocate(bytes);
-    device_->write(*cells_, 0, cells_here_.data(), bytes);
+    write(*cells_, cells_here_);
   }
   Vec3 box[3];
   context.getPeriodicBoxVectors(box[0], box[1], box[2]);
@@ -109,16 +113,11 @@ const gpu::Memory* ContextForce::cells(OpenMM::ContextImpl& context) {
   for (const auto& vector : box)
     for (int c = 0; c < 3; ++c) numbers.push_back(vector[c]);
   if (on_device_.has_double()) {
-    write_wide(*box_, numbers);
+    write(*box_, numbers);
   } else {
-    write_wide(*box_, std::vector<float>(numbers.begin(), numbers.end()));
+    write(*box_, std::vector<float>(numbers.begin(), numbers.end()));
   }
   return cells_.get();
-}
-
-template <class Number>
-void ContextForce::write_wide(gpu::Memory& to, const std::vector<Number>& numbers) {
-  device_->write(to, 0, numbers.data(), static_cast<int64_t>(numbers.size() * sizeof numbers[0]));
 }
 
 void ContextForce::add_forces() {
@@ -144,8 +143,8 @@ double ContextForce::read_energy() {
   atoms_.refuse_result("energy of", strange == of_atoms.end() ? 0 : strange - of_atoms.begin());
 }
 
-/// At what an evaluation has left: a force that is no number, and atoms unlike those of training. Where an energy is asked for, which waits for the device,
-/// that is done at once, else when the next evaluation begins, so that a step of an integrator does not wait.
+/// At what an evaluation has left: a force that is no number, and atoms unlike those of training. In the steps of an integrator, which does not wait for the
+/// device, that is done when the next evaluation begins, or an energy is asked for; else at once.
 void ContextForce::look_back() {
   if (!has_run_) return;
   has_run_ = false;

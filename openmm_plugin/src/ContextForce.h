@@ -37,7 +37,7 @@ class ContextForce : public Computation {
   double read_energy();
   void look_back();
   template <class Number>
-  void write_wide(gpu::Memory& to, const std::vector<Number>& numbers);
+  void write(gpu::Memory& to, const std::vector<Number>& numbers);
 
   EngineContext engine_;
   OpenMM::ComputeContext& context_;
