@@ -83,7 +83,7 @@ std::unique_ptr<ContextForce> SpinConvForceImpl::in_context(OpenMM::ContextImpl&
     const auto on_device = std::make_shared<ContextDevice>(engine);
     auto models = open_models("cpu", on_device);
     return std::make_unique<ContextForce>(engine, on_device, atoms_, extrapolation_, std::move(models[0]));
-  } catch (const Error&) {
+  } catch (const std::exception&) {
     if (is_asked) throw;
     return nullptr;   // the way by the host will say it again, unless torch can
   }

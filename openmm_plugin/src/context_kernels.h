@@ -93,7 +93,7 @@ KERNEL(128) scatter(int32_t n_slots, int32_t n_rows, GLOBAL const int32_t* RESTR
   }
 }
 
-// In one group, in a fixed order.
+// In one group, in a fixed order, to sum[0].
 KERNEL(128) add_energies(int32_t n_atoms, GLOBAL const wide* RESTRICT energies, GLOBAL wide* RESTRICT sum AND_GROUPS) {
   SHARED wide parts[128];
   EACH_GROUP {
@@ -104,7 +104,7 @@ KERNEL(128) add_energies(int32_t n_atoms, GLOBAL const wide* RESTRICT energies, 
       SYNCHRONIZE;
       if (THREAD < width) parts[THREAD] += parts[THREAD + width];
     }
-    if (THREAD == 0) sum[0] = parts[0];
+    if (THREAD == 0) sum[group] = parts[0];
   }
 }
 )KERNELS";
