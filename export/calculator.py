@@ -14,7 +14,9 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from spinconv.export.evaluators import Numbers, OpenModel, open_model
 from spinconv.export.extrapolation import Alarm
 from spinconv.export.guards import check_elements, check_finite
-from spinconv.potential.edges import VerletList
+from spinconv.export.native_library import NativeModel
+from spinconv.potential.edges import Edges, VerletList
+from spinconv.potential.searchable import check_searchable
 from spinconv.potential.stress import along_periodic, has_stress
 
 OF_COMMITTEES = ("force_deviation", "energy_deviation")
@@ -155,10 +157,24 @@ class SpinConvCalculator(Calculator):
         assert self.atoms is not None  # the base class has just set them
         atoms = self.atoms
         self._check(atoms, properties or [])
-        edges = self._neighbors.edges(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-        self.outside = self._alarm.look(edges)
-        self.results = _mean([results_of(atoms, file.evaluate(edges)) for file in self.models])
+        if len(self.models) == 1 and isinstance(self.model, NativeModel) and self.model.finds_neighbors:
+            self.results = results_of(atoms, self._evaluate_there(self.model, atoms))
+        else:
+            edges = self._edges(atoms)
+            self.outside = self._alarm.look(edges)
+            self.results = _mean([results_of(atoms, file.evaluate(edges)) for file in self.models])
         check_finite(self.results["energy"], self.results["forces"])
+
+    def _edges(self, atoms: ase.Atoms) -> Edges:
+        return self._neighbors.edges(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+
+    def _evaluate_there(self, model: NativeModel, atoms: ase.Atoms) -> Numbers:
+        """Where neighbours are found too: nothing of an edge is ever here."""
+        where = atoms.positions, atoms.cell.array, atoms.pbc
+        check_searchable(*where, model.metadata["cutoff"])
+        found, outside = model.evaluate_atoms(atoms.numbers, *where)
+        self.outside = self._alarm.hear(outside, lambda: self._edges(atoms))
+        return found
 
     def _check(self, atoms: ase.Atoms, properties: list[str]) -> None:
         check_elements(atoms, [ase.data.atomic_numbers[symbol] for symbol in self._elements])

@@ -113,10 +113,21 @@ class Alarm:
         found = [watch.look(edges, name) for watch in self._watches]
         if not found:
             return None
-        atoms = np.logical_or.reduce([outside.atoms for outside in found])
-        if atoms.any() and not self._is_silent:
-            self._is_silent = True
-            worst = max(found, key=lambda outside: outside.severity).worst
-            words = f"the model extrapolates for {np.count_nonzero(atoms)} of {len(atoms)} atoms, which is said once: {worst}"
-            warnings.warn(words, ExtrapolationWarning, stacklevel=2)
+        atoms: np.ndarray = np.logical_or.reduce([outside.atoms for outside in found])
+        self._warn(atoms, lambda: found)
         return atoms
+
+    def hear(self, atoms: np.ndarray, edges: Callable[[], Edges]) -> np.ndarray | None:
+        """The same of atoms that others have marked as outside; their edges are asked for where there is something to say."""
+        if not self._watches:
+            return None
+        self._warn(atoms, lambda: [watch.look(edges()) for watch in self._watches])
+        return atoms
+
+    def _warn(self, atoms: np.ndarray, found: Callable[[], list[Outside]]) -> None:
+        if self._is_silent or not atoms.any():
+            return
+        self._is_silent = True
+        worst = max(found(), key=lambda outside: outside.severity).worst
+        words = f"the model extrapolates for {np.count_nonzero(atoms)} of {len(atoms)} atoms, which is said once: {worst}"
+        warnings.warn(words, ExtrapolationWarning, stacklevel=3)

@@ -40,6 +40,8 @@ def load_library() -> ctypes.CDLL:
     declare(library, "spinconv_evaluator", text, array)
     declare(library, "spinconv_device", text, array)
     declare(library, "spinconv_evaluate", ctypes.c_int, array, whole, array, whole, *[array] * 6)
+    declare(library, "spinconv_finds_neighbors", ctypes.c_int, array)
+    declare(library, "spinconv_evaluate_atoms", ctypes.c_int, array, whole, *[array] * 8)
     declare(library, "spinconv_has_gpu", ctypes.c_int)
     return library
 
@@ -75,6 +77,8 @@ class NativeModel:
             raise (NotNativeError if library.spinconv_error_is_not_native() else ValueError)(library.spinconv_error().decode())
         self.evaluator: str = library.spinconv_evaluator(self._model).decode()
         self.device: str = library.spinconv_device(self._model).decode()
+        self.finds_neighbors = bool(library.spinconv_finds_neighbors(self._model))
+        """Whether `evaluate_atoms` can be called: of kernels on a device."""
 
     def __del__(self) -> None:
         if getattr(self, "_model", None) is not None:
@@ -91,3 +95,19 @@ class NativeModel:
         if not library.spinconv_evaluate(*given):
             raise ValueError(library.spinconv_error().decode())
         return Numbers(energies, forces, None if self.said.forces == "direct" else virial)
+
+    def evaluate_atoms(self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> tuple[Numbers, np.ndarray]:
+        """The same of atoms whose neighbours are found on the device, and whether each is unlike those of training."""
+        library = load_library()
+        n = len(numbers)
+        energies, forces, virial, outside = np.empty(n), np.empty((n, 3)), np.empty((3, 3)), np.zeros(n, np.bool_)
+        arrays = (
+            np.ascontiguousarray(numbers, np.int64),
+            np.ascontiguousarray(positions, np.float64),
+            np.ascontiguousarray(cell, np.float64),
+            np.ascontiguousarray(pbc, np.intc),
+            *(energies, forces, virial, outside),
+        )
+        if not library.spinconv_evaluate_atoms(self._model, n, *(values.ctypes.data for values in arrays)):
+            raise ValueError(library.spinconv_error().decode())
+        return Numbers(energies, forces, virial), outside

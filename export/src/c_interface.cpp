@@ -2,8 +2,12 @@
 #include "spinconv/c_interface.h"
 
 #include "choice.h"
+#include "python_lock.h"
+
+#include "spinconv/on_device.h"
 
 #include <algorithm>
+#include <array>
 
 #define SPINCONV_SHOWN extern "C" __attribute__((visibility("default")))
 
@@ -75,6 +79,36 @@ SPINCONV_SHOWN int spinconv_evaluate(spinconv_model* model, int64_t n_atoms, con
     model->model.evaluate(graph, {}, model->result);
     std::copy(model->result.atom_energies.begin(), model->result.atom_energies.end(), energies);
     add_up(graph, model->result, forces, virial);
+    return 1;
+  });
+}
+
+SPINCONV_SHOWN int spinconv_finds_neighbors(spinconv_model* model) { return model->model.on_device() != nullptr; }
+
+SPINCONV_SHOWN int spinconv_evaluate_atoms(spinconv_model* model, int64_t n_atoms, const int64_t* numbers, const double* positions, const double* cell, const int* periodic,
+                                           double* energies, double* forces, double* virial, char* outside) {
+  return in_words(0, [&] {
+    spinconv::OnDevice* atoms = model->model.on_device();
+    if (atoms == nullptr) throw spinconv::Error("the model is not computed by kernels on a device, which would find neighbours there");
+    const spinconv::WithoutPythonLock without_lock;
+    std::array<std::array<double, 3>, 3> vectors;
+    for (int k = 0; k < 9; ++k) vectors[k / 3][k % 3] = cell[k];
+    atoms->set_atoms(n_atoms, 0, numbers);
+    atoms->set_cell(vectors, {periodic[0] != 0, periodic[1] != 0, periodic[2] != 0});
+    atoms->write_positions(positions);
+    atoms->evaluate({});
+    std::vector<double> here;
+    atoms->read_energies(here);
+    std::copy(here.begin(), here.end(), energies);
+    atoms->read_forces(here);
+    std::copy(here.begin(), here.end(), forces);
+    const auto w = atoms->read_virial();
+    const int places[9] = {0, 3, 4, 3, 1, 5, 4, 5, 2};   // xx yy zz xy xz yz
+    for (int k = 0; k < 9; ++k) virial[k] = w[places[k]];
+    if (outside == nullptr) return 1;
+    std::vector<char> marks;
+    atoms->read_outside(marks);
+    std::copy(marks.begin(), marks.end(), outside);
     return 1;
   });
 }

@@ -35,6 +35,14 @@ const char *spinconv_device(const spinconv_model *model);
 int spinconv_evaluate(spinconv_model *model, int64_t n_atoms, const int64_t *numbers, int64_t n_edges, const int64_t *source, const int64_t *target,
                       const double *vectors, double *energies, double *forces, double *virial);
 
+/* Whether atoms can be given as they are, for their neighbours to be found where the model is computed: on a device, by kernels. */
+int spinconv_finds_neighbors(spinconv_model *model);
+
+/* The same of atoms at `positions` [n_atoms][3]; rows of `cell` are the lattice vectors of those directions that are `periodic`. `outside` [n_atoms], or
+ * NULL, says which are unlike those of training (1 or 0; all 0 where the file does not know). */
+int spinconv_evaluate_atoms(spinconv_model *model, int64_t n_atoms, const int64_t *numbers, const double *positions, const double *cell, const int *periodic,
+                            double *energies, double *forces, double *virial, char *outside);
+
 /* Whether the driver of NVIDIA's GPUs finds one. */
 int spinconv_has_gpu(void);
 

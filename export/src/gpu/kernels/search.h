@@ -260,6 +260,7 @@ KERNEL(ATOM_THREADS) divide(int32_t n_atoms, GLOBAL const int32_t* RESTRICT firs
 KERNEL(1) tell_sizes(int32_t n_atoms, int32_t n_nodes, GLOBAL const int32_t* RESTRICT sent_first, GLOBAL const int32_t* RESTRICT received_first, int32_t sent_stretches,
                      GLOBAL const int32_t* RESTRICT sent_places, int32_t received_stretches, GLOBAL const int32_t* RESTRICT received_places, GLOBAL int32_t* sizes AND_GROUPS) {
   EACH_GROUP {
+    if (group > 0) continue;
     sizes[2] = sent_first[n_atoms], sizes[3] = received_first[n_nodes], sizes[4] = sent_places[sent_stretches], sizes[5] = received_places[received_stretches];
   }
 }
