@@ -1,7 +1,7 @@
 // The device of a Context, as our kernels see one (spinconv/device.h): memory, programs and launches by OpenMM's interface, in the order of its queue.
 //
-// OpenMM's CUDA compiles with --use_fast_math, its HIP with -ffast-math: float32 there has the last bit or two less than on a device of our own. Its launches
-// have a limited number of groups, which take turns.
+// OpenMM's CUDA compiles with --use_fast_math: float32 there has the last bit or two less than on a device of our own. Its HIP compiles with -ffast-math, by which
+// positions that are no number may go unnoticed until forces are. Its launches have a limited number of groups, which take turns.
 // SPDX-License-Identifier: MIT
 #pragma once
 
