@@ -137,7 +137,8 @@ std::unique_ptr<gpu::Memory> ContextDevice::allocate(int64_t bytes) {
   try {
     array->initialize(context_, static_cast<size_t>(std::max<int64_t>(1, (bytes + word - 1) / word)), word, "SpinConvForce");
   } catch (const OpenMMException& error) {
-    throw Error("not enough memory, " + std::to_string((bytes + 999999) / 1000000) + " MB were asked for on " + name() + " (" + description() + "): " + in_one_line(error.what()));
+    const auto megabytes = std::to_string((bytes + 999999) / 1000000) + " MB";
+    throw Error("not enough memory, " + megabytes + " were asked for on " + name() + " (" + description() + "): " + in_one_line(error.what()));
   }
   return std::make_unique<ContextMemory>(std::move(array), bytes);
 }

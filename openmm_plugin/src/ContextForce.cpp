@@ -23,8 +23,8 @@ constexpr int64_t threads = 128;   // of a group of our kernels
 std::string text(const OpenMM::ComputeContext& context, bool has_double) {
   char unit[64];
   std::snprintf(unit, sizeof unit, has_double ? "%.17e" : "%.9ef", kj_per_mol_per_ev * angstrom_per_nm);
-  return std::string(has_double ? "#define WIDE_IS_DOUBLE\n" : "") + (context.getUseDoublePrecision() ? "#define POSITIONS_ARE_DOUBLE\n" : "") + "#define FORCE_UNIT " + unit +
-         "\n" + atoms_page;
+  return std::string(has_double ? "#define WIDE_IS_DOUBLE\n" : "") + (context.getUseDoublePrecision() ? "#define POSITIONS_ARE_DOUBLE\n" : "") +
+         "#define FORCE_UNIT " + unit + "\n" + atoms_page;
 }
 
 OnDevice& on_device_of(Model& model) {
@@ -93,8 +93,8 @@ void ContextForce::take_positions(OpenMM::ContextImpl& context) {
   const Box box = {in_angstrom(a), in_angstrom(b), in_angstrom(c)};
   if (atoms_.periodic) check_cell(box, atoms_.size());
   on_device_.set_cell(box, {atoms_.periodic, atoms_.periodic, atoms_.periodic});
-  launch("gather", context_.getNumAtoms(),
-         {static_cast<int32_t>(context_.getNumAtoms()), particles_, atom_of_particle_, slots_, corrections_, cells(context), box_, &on_device_.positions()});
+  const int32_t n_slots = context_.getNumAtoms();
+  launch("gather", n_slots, {n_slots, particles_, atom_of_particle_, slots_, corrections_, cells(context), box_, &on_device_.positions()});
 }
 
 /// By how many cells OpenMM has moved each slot, where that matters: where the force sees no images. Written when it changes, as the atoms' order does.
@@ -121,22 +121,27 @@ const gpu::Memory* ContextForce::cells(OpenMM::ContextImpl& context) {
 }
 
 void ContextForce::add_forces() {
-  launch("scatter", context_.getNumAtoms(),
-         {static_cast<int32_t>(context_.getNumAtoms()), static_cast<int32_t>(context_.getPaddedNumAtoms()), particles_, atom_of_particle_, &on_device_.forces(), context_forces_, trouble_});
+  const int32_t n_slots = context_.getNumAtoms(), n_rows = context_.getPaddedNumAtoms();
+  launch("scatter", n_slots, {n_slots, n_rows, particles_, atom_of_particle_, &on_device_.forces(), context_forces_, trouble_});
 }
 
-/// As a number of our own: energies of the reference atoms are in it, and the Context's buffer of energies may be of single precision.
+/// As a number of our own: energies of the reference atoms are in it, and the Context's buffer of energies may be of single precision. Where the device knows
+/// no other, they are added up on the host.
 double ContextForce::read_energy() {
-  launch("add_energies", 1, {static_cast<int32_t>(atoms_.size()), &on_device_.energies(), energy_});
   double energy = 0.0;
   if (on_device_.has_double()) {
+    launch("add_energies", 1, {static_cast<int32_t>(atoms_.size()), &on_device_.energies(), energy_});
     device_->read(*energy_, 0, &energy, sizeof energy);
   } else {
-    float narrow = 0.0f;
-    device_->read(*energy_, 0, &narrow, sizeof narrow);
-    energy = static_cast<double>(narrow);
+    energy = on_device_.read_energy();
   }
-  if (std::isfinite(energy)) return energy * kj_per_mol_per_ev;
+  if (!std::isfinite(energy)) refuse_energy();
+  return energy * kj_per_mol_per_ev;
+}
+
+void ContextForce::refuse_energy() {
+  has_run_ = false;   // what else is wrong with it needs no other sentence
+  device_->clear(*trouble_, 0, sizeof(int32_t));
   std::vector<double> of_atoms;
   on_device_.read_energies(of_atoms);
   const auto strange = std::find_if(of_atoms.begin(), of_atoms.end(), [](double e) { return !std::isfinite(e); });

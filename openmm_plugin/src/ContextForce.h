@@ -35,6 +35,7 @@ class ContextForce : public Computation {
   const gpu::Memory* cells(OpenMM::ContextImpl& context);
   void add_forces();
   double read_energy();
+  [[noreturn]] void refuse_energy();
   void look_back();
   template <class Number>
   void write(gpu::Memory& to, const std::vector<Number>& numbers);

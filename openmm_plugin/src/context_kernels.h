@@ -1,5 +1,5 @@
-// Kernels of the plugin's own, in a Context's program: OpenMM's words (mm_ulong; atom_add, where a device of OpenCL has none) stand before them. Slots are the places of OpenMM's arrays,
-// which it sorts anew now and then: `particles` says whose a slot is, `atoms` which atom of the model a particle is, -1 for none.
+// Kernels of the plugin's own, in a Context's program: OpenMM's words (mm_ulong; atom_add, where a device of OpenCL has none) stand before them. Slots are the
+// places of OpenMM's arrays, which it sorts anew now and then: `particles` says whose a slot is, `atoms` which atom of the model a particle is, -1 for none.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -60,7 +60,8 @@ FUNCTION int has_value(wide x) {
 // Å of nm: ten times what a slot has, with the digits that mixed precision keeps beside it (`corrections`, or null), less the cells by which OpenMM
 // moved the particle into the box (`cells`, or null where that does not matter; `box` has rows of lattice vectors, nm).
 KERNEL(128) gather(int32_t n_slots, GLOBAL const int32_t* RESTRICT particles, GLOBAL const int32_t* RESTRICT atoms, GLOBAL const given* RESTRICT slots,
-                   GLOBAL const float* RESTRICT corrections, GLOBAL const int32_t* RESTRICT cells, GLOBAL const wide* RESTRICT box, GLOBAL wide* RESTRICT positions AND_GROUPS) {
+                   GLOBAL const float* RESTRICT corrections, GLOBAL const int32_t* RESTRICT cells, GLOBAL const wide* RESTRICT box,
+                   GLOBAL wide* RESTRICT positions AND_GROUPS) {
   EACH_GROUP {
     const int slot = group * 128 + THREAD;
     const int atom = slot < n_slots ? atoms[particles[slot]] : -1;
@@ -73,8 +74,8 @@ KERNEL(128) gather(int32_t n_slots, GLOBAL const int32_t* RESTRICT particles, GL
   }
 }
 
-// Adds forces, times FORCE_UNIT for kJ/mol/nm, in OpenMM's fixed point, [3][n_rows]. Sums of whole numbers are the same in any order; other queues of the Context may add at the
-// same time. `trouble` becomes an atom, one more than its index, whose force is not finite.
+// Adds forces, times FORCE_UNIT for kJ/mol/nm, in OpenMM's fixed point, [3][n_rows]. Sums of whole numbers are the same in any order; other queues of the Context
+// may add at the same time. `trouble` becomes an atom, one more than its index, whose force is not finite.
 KERNEL(128) scatter(int32_t n_slots, int32_t n_rows, GLOBAL const int32_t* RESTRICT particles, GLOBAL const int32_t* RESTRICT atoms, GLOBAL const wide* RESTRICT forces,
                     GLOBAL mm_ulong* RESTRICT to, GLOBAL int32_t* RESTRICT trouble AND_GROUPS) {
   EACH_GROUP {
