@@ -69,14 +69,7 @@ void AtomsOnDevice<T>::evaluate(const Request& request) {
   Graph graph;   // of which the network and the exchanges want the numbers alone
   graph.n_atoms = edges_.n_atoms, graph.n_ghosts = edges_.n_nodes - edges_.n_atoms;
   const native::Task task{&graph, &request, nullptr, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
-  exchanges_.begin(network_.shape(), task);
-  try {
-    run(request, task);
-  } catch (...) {
-    exchanges_.finish();
-    throw;
-  }
-  exchanges_.finish();
+  exchanges_.during(network_.shape(), task, [&] { run(request, task); });
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// An array of a device, which only grows: a step like the last allocates nothing.
+// An array of a device, which only grows, with some to spare: a step like the last allocates nothing.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -15,9 +15,9 @@ class DeviceArray {
   /// Makes room for n numbers, whose values are then undefined. Throws OutOfMemory.
   void fit(Device& device, int64_t n) {
     if (n <= room_) return;
+    const int64_t wanted = n + n / (room_ > 0 ? 8 : 32);   // what has grown once will grow again
     memory_.reset();   // given back first
     room_ = 0;
-    const int64_t wanted = n + n / 8;
     memory_ = device.allocate(wanted * static_cast<int64_t>(sizeof(T)));
     room_ = wanted;
   }

@@ -26,15 +26,10 @@ class EvaluatorOf : public Evaluator {
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
     task_ = {&graph, &request, &result, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
-    exchanges_.begin(network_.shape(), task_);
-    try {
+    exchanges_.during(network_.shape(), task_, [&] {
       check_distances(graph, request.name);
       run();
-    } catch (...) {
-      exchanges_.finish();
-      throw;
-    }
-    exchanges_.finish();
+    });
   }
 
  private:
@@ -99,14 +94,14 @@ class EvaluatorOf : public Evaluator {
 }  // namespace
 
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, std::shared_ptr<Device> device) {
-  if (!is_for(container)) return nullptr;
+  if (!native::is_for(container)) return nullptr;
   if (dtype == "float32") return std::make_unique<EvaluatorOf<float>>(container, std::move(device));
   if (!device->has_double()) throw Error("`dtype` must be float32 on " + device->description() + ", which has no float64");
   return std::make_unique<EvaluatorOf<double>>(container, std::move(device));
 }
 
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, const std::string& device, int process) {
-  return is_for(container) ? make_evaluator(container, dtype, open_device(device, process)) : nullptr;
+  return native::is_for(container) ? make_evaluator(container, dtype, open_device(device, process)) : nullptr;
 }
 
 }  // namespace spinconv::gpu

@@ -11,10 +11,7 @@
 namespace spinconv::gpu {
 namespace {
 
-constexpr const char* kind = "harmonic";          // of models that this evaluates
-constexpr int64_t most_harmonics = 25;            // of moments: lmax 4
 constexpr int64_t bytes_of_responses = int64_t(1) << 28;   // of atoms at a time
-constexpr int n_axes = 3;                         // of the energy's first moments
 
 /// Error where the harmonics of the file are not those of the kernels.
 template <class T>
@@ -67,13 +64,8 @@ std::vector<Argument> joined(std::vector<Argument> first, const std::vector<Argu
 
 }  // namespace
 
-bool is_for(const Container& container) {
-  const auto& info = container.metadata.info;
-  return info.kind == kind && info.n_blocks >= 1 && native::Numbers(container, "constants.responses.0", {-1, -1}).shape[1] <= most_harmonics;
-}
-
 std::string text_of(const Container& container, const std::string& dtype, int64_t shared_memory) {
-  if (!is_for(container)) throw Error("kernels are for harmonic models of `lmax` 4 at most");
+  if (!native::is_for(container)) throw Error("kernels are for harmonic models of `lmax` 4 at most");
   return dtype == "float32" ? text_in<float>(container, shared_memory) : text_in<double>(container, shared_memory);
 }
 

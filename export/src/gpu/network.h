@@ -21,9 +21,6 @@ namespace spinconv::gpu {
 
 constexpr int64_t atom_threads = 128;   // of kernels by atom and channel, or by number (ATOM_THREADS)
 
-/// Whether kernels are for a model.
-bool is_for(const Container& container);
-
 /// The text of the kernels for a model, as a Network compiles it for a device with so much memory for a work group. Error for models that it is not for.
 std::string text_of(const Container& container, const std::string& dtype, int64_t shared_memory);
 

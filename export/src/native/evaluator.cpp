@@ -18,8 +18,6 @@
 namespace spinconv::native {
 namespace {
 
-constexpr const char* kind = "harmonic";             // of models that this evaluates
-constexpr int64_t most_harmonics = 25;               // of moments: lmax 4
 constexpr int64_t edges_at_once = 256;               // of a task without chunks, a multiple of every vector
 constexpr int64_t nodes_at_once = 16;
 constexpr int64_t edges_for_a_thread = 1000;         // fewer are not worth waking one
@@ -47,15 +45,10 @@ class EvaluatorOf : public Evaluator {
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
     task_ = {&graph, &request, &result, n_blocks_, !request.gradients ? 0 : request.centroid ? with_centroid : energy_alone};
-    exchanges_.begin(parameters_.shape, task_);
-    try {
+    exchanges_.during(parameters_.shape, task_, [&] {
       check_distances(graph, request.name);
       run();
-    } catch (...) {
-      exchanges_.finish();
-      throw;
-    }
-    exchanges_.finish();
+    });
   }
 
  private:
@@ -281,9 +274,7 @@ class EvaluatorOf : public Evaluator {
 }  // namespace
 
 std::unique_ptr<Evaluator> make_evaluator(const Container& container, const std::string& dtype, int threads, const std::string& wanted) {
-  if (container.metadata.info.kind != kind || container.metadata.info.n_blocks < 1) return nullptr;
-  const Numbers responses(container, "constants.responses.0", {-1, -1});
-  if (responses.shape[1] > most_harmonics) return nullptr;
+  if (!is_for(container)) return nullptr;
   const auto level = level_here(wanted);
   if (!level) return nullptr;
   if (dtype == "float32") return std::make_unique<EvaluatorOf<float>>(container, *level, level->of_float, threads);

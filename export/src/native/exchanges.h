@@ -15,8 +15,19 @@ namespace spinconv::native {
 template <class T>
 class Exchanges {
  public:
-  /// Before the others: how many there will be. Without an exchange, all calls do nothing.
-  void begin(const Shape& shape, const Task& task);
+  /// Runs a task, whose exchanges are the calls below; those that are left when it throws are made with zeros, because the others wait for them. Without an
+  /// exchange, all calls do nothing.
+  template <class Run>
+  void during(const Shape& shape, const Task& task, Run&& run) {
+    begin(shape, task);
+    try {
+      run();
+    } catch (...) {
+      finish();
+      throw;
+    }
+    finish();
+  }
   /// Adds the moments of ghosts to those of their atoms.
   void moments(T* moments);
   /// Adds the sums of ghosts, and their walls, to those of their atoms.
@@ -24,10 +35,10 @@ class Exchanges {
   /// Gives ghosts the derivatives of their atoms.
   void of_sums(T* of_sums);
   void of_moments(T* of_moments);
-  /// Makes the exchanges that are left, with zeros: the others wait for them.
-  void finish();
 
  private:
+  void begin(const Shape& shape, const Task& task);   // how many there will be
+  void finish();                                      // makes those that are left
   int64_t moments_width() const { return shape_.n_low * shape_.used; }
   int64_t sums_width() const { return shape_.used + 1; }
   void copy_rows(const T* from, int64_t from_stride, T* to, int64_t to_stride, int64_t n_rows) const;

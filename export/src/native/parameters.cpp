@@ -9,6 +9,8 @@ namespace spinconv::native {
 
 namespace {
 
+constexpr const char* kind = "harmonic";   // of models that this is for
+constexpr int64_t most_harmonics = 25;     // of moments: lmax 4
 void check_shape(const Tensor& tensor, const std::vector<int64_t>& expected) {
   const auto& shape = tensor.shape();
   bool fits = shape.size() == expected.size();
@@ -46,6 +48,11 @@ std::vector<int32_t> indices(const Container& container, const std::string& name
 }
 
 int64_t padded(int64_t n) { return (n + row_multiple - 1) / row_multiple * row_multiple; }
+
+bool is_for(const Container& container) {
+  const auto& info = container.metadata.info;
+  return info.kind == kind && info.n_blocks >= 1 && Numbers(container, "constants.responses.0", {-1, -1}).shape[1] <= most_harmonics;
+}
 
 template <class T>
 Parameters<T>::Parameters(const Container& container) {

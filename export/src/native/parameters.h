@@ -27,6 +27,9 @@ std::vector<int32_t> indices(const Container& container, const std::string& name
 
 int64_t padded(int64_t n);
 
+/// Whether a model is one for code of our own: harmonic, of `lmax` 4 at most.
+bool is_for(const Container& container);
+
 template <class T>
 class Parameters {
  public:

@@ -95,7 +95,7 @@ KERNEL_WITHIN(THREADS, 128) receive_first(RECEIVE_ARGUMENTS AND_GROUPS) {
 }
 
 // Those of what a block adds.
-KERNEL(THREADS) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials AND_GROUPS) {
+KERNEL_WITHIN(THREADS, 168) receive(RECEIVE_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL const real* RESTRICT polynomials AND_GROUPS) {
   SHARED real harmonics[N_HIGH * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real envelope[STRIDE], shown[STRIDE];

@@ -129,7 +129,14 @@ KERNEL_WITHIN(THREADS, 128) send_first(SEND_ARGUMENTS, int32_t first_column AND_
   }
 }
 
-KERNEL_WITHIN(THREADS, N_HIGH > 49 ? 255 : 168) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column AND_GROUPS) {
+// What an SM has of shared memory is enough for three groups, or for two, which then may have more registers.
+#if __CUDA_ARCH__ == 700 || __CUDA_ARCH__ == 750 || __CUDA_ARCH__ >= 1200
+  #define REGISTERS_OF_SEND 255
+#else
+  #define REGISTERS_OF_SEND (N_HIGH > 49 ? 255 : 168)
+#endif
+
+KERNEL_WITHIN(THREADS, REGISTERS_OF_SEND) send(SEND_ARGUMENTS, GLOBAL const int32_t* RESTRICT senders, GLOBAL const real* RESTRICT weights, GLOBAL real* polynomials, int32_t first_column AND_GROUPS) {
   SHARED real harmonics[N_HIGH * STRIDE], of_low[N_LOW * STRIDE];
   SHARED real x[CHANNELS * STRIDE], hidden[CHANNELS * STRIDE];
   SHARED real of_envelope[PANELS * STRIDE], of_shown[PANELS * STRIDE];
