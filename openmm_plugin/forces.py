@@ -50,7 +50,8 @@ def force(
     `periodic` says whether it sees the images of the box (None: as the Topology does; numbers alone have no box, so False). Any box
     will do, also one smaller than the cutoff. `precision` is "float32", "float64" or None for what the file was exported for.
     `device` is where the model runs, whatever the platform: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where
-    there is a device.
+    there is a device. "context" is where the Context computes: on the platforms OpenCL, CUDA and HIP kernels in its own arrays, so
+    that nothing goes to the host and back, else the CPU; "opencl" and "cuda" are that, too, where they name the platform's device.
     `evaluator` is "native", code of our own, "torch", or None for native where that can be. `threads` work on an evaluation on
     a CPU (0: OMP_NUM_THREADS, or as many as there are processors; small systems are fastest with 1). With a `skin` (nm) neighbours are
     looked for again only once a particle has moved by half of it; it saves under 1 % of a step, and the last digits of a result then depend
@@ -79,7 +80,8 @@ def force(
     else:
         numbers = whole_numbers("numbers", topology_or_numbers)
     for path in models:
-        file = open_model(path, precision, device if evaluator == "native" else "cpu", evaluator)
+        elsewhere = evaluator == "native" and device != "context"
+        file = open_model(path, precision, device if elsewhere else "cpu", evaluator)
         check_is_conservative(file.said, path, nonconservative)
         check_atoms(numbers, indices, None, file.metadata["elements"])
 
@@ -128,7 +130,8 @@ def committee_deviation(context: "openmm.Context") -> Deviation:
 
 
 def evaluator_of(context: "openmm.Context") -> str:
-    """What evaluates the SpinConvForce in `context`: "native x86-64-v4, float32 on cpu"; of a committee one after another."""
+    """What evaluates the SpinConvForce in `context`: "native x86-64-v4, float32 on cpu", "native cuda, float32 in the Context of platform
+    CUDA"; of a committee one after another."""
     words: bytes | None = load_library().spinconv_evaluator_in_context(int(_spinconv_force(context).this), int(context.this))
     if words is None:
         raise ValueError("`context` must be one that was made of its System with the SpinConvForce in it")

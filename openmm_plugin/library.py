@@ -53,6 +53,8 @@ def load_library() -> ctypes.CDLL:
     library.spinconv_deviation.restype = ctypes.c_char_p
     library.spinconv_evaluator_in_context.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.spinconv_evaluator_in_context.restype = ctypes.c_char_p
+    library.spinconv_bytes_read.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.spinconv_bytes_read.restype = ctypes.c_int64
     library.spinconv_model_seconds.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.spinconv_model_seconds.restype = ctypes.c_double
     library.spinconv_set_warning_handler.argtypes = [WarningHandler]

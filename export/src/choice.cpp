@@ -70,7 +70,8 @@ std::unique_ptr<Evaluator> make_kernels(const Container& container, const std::s
   } else if (auto evaluator = gpu::make_evaluator(container, dtype, device, options.process_on_node)) {
     return evaluator;
   }
-  throw NotNative("`device` " + device + " without torch is for harmonic models of `lmax` 4 at most, " + name + " is none");
+  const auto where = options.engine_device ? "computing on the engine's device" : "`device` " + device + " without torch";
+  throw NotNative(where + " is for harmonic models of `lmax` 4 at most, " + name + " is none");
 }
 
 /// On CUDA by torch, which has been tried there, or by kernels of our own where it cannot be had; Error with what is missing of both.

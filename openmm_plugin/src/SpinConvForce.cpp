@@ -39,6 +39,10 @@ std::string SpinConvForce::getEvaluatorInContext(OpenMM::Context& context) const
   return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).evaluator();
 }
 
+int64_t SpinConvForce::getBytesReadInContext(OpenMM::Context& context) const {
+  return dynamic_cast<SpinConvForceImpl&>(getImplInContext(context)).bytes_read();
+}
+
 OpenMM::ForceImpl* SpinConvForce::createImpl() const { return new SpinConvForceImpl(*this); }
 
 }  // namespace spinconv

@@ -4,6 +4,7 @@
 
 #include <openmm/Force.h>
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,6 +45,8 @@ class SpinConvForce : public OpenMM::Force {
   void setPrecision(const std::string& precision) { precision_ = precision; }
 
   /// Where the model runs, whatever the platform of the Context: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is a device.
+  /// "context" is where the Context computes: by kernels in its arrays on the platforms OpenCL, CUDA and HIP, else the CPU. "opencl" and "cuda" are that, too,
+  /// where they name the device of the Context's platform, of one harmonic model that `evaluator` torch is not asked for.
   const std::string& getDevice() const { return device_; }
   void setDevice(const std::string& device) { device_ = device; }
 
@@ -65,6 +68,9 @@ class SpinConvForce : public OpenMM::Force {
 
   /// Wall time (s) that the models have taken in a Context since it was made. Throws OpenMMException.
   double getModelSecondsInContext(OpenMM::Context& context) const;
+
+  /// Bytes of a device that have gone to the host for a force that is computed in the arrays of a Context; 0 for another. Throws OpenMMException.
+  int64_t getBytesReadInContext(OpenMM::Context& context) const;
 
   /// What evaluates the models in a Context, one after another: "native x86-64-v4" or "torch", and the device. Throws OpenMMException.
   std::string getEvaluatorInContext(OpenMM::Context& context) const;

@@ -3,6 +3,7 @@
 #include <openmm/Context.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 
 #include "SpinConvForce.h"
@@ -41,6 +42,15 @@ const char* spinconv_evaluator_in_context(OpenMM::Force* force, OpenMM::Context*
     return words.c_str();
   } catch (const std::exception&) {
     return nullptr;
+  }
+}
+
+/// Bytes that a SpinConvForce which is computed in the arrays of a Context has taken to the host; negative where it has no such Context.
+int64_t spinconv_bytes_read(OpenMM::Force* force, OpenMM::Context* context) {
+  try {
+    return dynamic_cast<spinconv::SpinConvForce&>(*force).getBytesReadInContext(*context);
+  } catch (const std::exception&) {
+    return -1;
   }
 }
 

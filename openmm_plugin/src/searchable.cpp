@@ -132,12 +132,16 @@ void check_memory(double n_edges, size_t n_atoms, double cutoff) {
 
 }  // namespace
 
+void check_cell(const Box& box, size_t n_atoms) {
+  check_numbers({box.begin(), box.end()}, "cell");
+  check_density(of_box(box), n_atoms);
+}
+
 void check_searchable(const std::vector<Point>& positions, const Box* box, double cutoff) {
   if (positions.empty()) return;
   check_numbers(positions, "positions");
-  if (box != nullptr) check_numbers({box->begin(), box->end()}, "cell");
+  if (box != nullptr) check_cell(*box, positions.size());
   const auto region = box != nullptr ? of_box(*box) : around(positions, cutoff);
-  if (box != nullptr) check_density(region, positions.size());
   check_shape(region, cutoff);
   check_memory(estimate_edges(positions, region, box != nullptr, cutoff), positions.size(), cutoff);
 }

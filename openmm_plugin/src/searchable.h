@@ -10,4 +10,7 @@ namespace spinconv {
 /// enough for double precision, the cell is no dummy, the grid of the search has a cell in every direction, and the list fits into memory.
 void check_searchable(const std::vector<Point>& positions, const Box* box, double cutoff);
 
+/// What of it the cell alone says, for so many atoms.
+void check_cell(const Box& box, size_t n_atoms);
+
 }  // namespace spinconv

@@ -2,12 +2,24 @@
 // __CUDACC_RTC__, OpenCL __OPENCL_VERSION__. Shared arrays stand where rows of four may. KERNEL_WITHIN says how many registers a thread should take. A kernel
 // ends its arguments by AND_GROUPS and works on `group` within EACH_GROUP, after its shared arrays: with GROUPS_IN_TURN there are fewer groups than it
 // has to do, which take turns. The text that follows has `#define REAL_IS_DOUBLE` before it, or not.
+//
+// An engine may put words of its own before it, as OpenMM does to every program: KERNEL, GLOBAL, RESTRICT and ATOMIC_ADD, which become ours, and types `real`
+// and `real4` of its precision, beside which ours have other names.
 // SPDX-License-Identifier: MIT
 #pragma once
 
 namespace spinconv::gpu {
 
 constexpr const char* prelude = R"KERNELS(
+#ifdef KERNEL
+  #undef KERNEL
+  #undef GLOBAL
+  #undef RESTRICT
+  #undef ATOMIC_ADD
+  #define real our_real
+  #define real4 our_real4
+#endif
+
 #ifdef REAL_IS_DOUBLE
   #ifdef __OPENCL_VERSION__
     #pragma OPENCL EXTENSION cl_khr_fp64 : enable

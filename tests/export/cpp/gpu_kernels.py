@@ -1,9 +1,12 @@
 """python gpu_kernels.py GPU_COMPILE MODEL...: kernels compile for NVIDIA GPUs without a warning; the hot ones keep numbers in registers.
 
+Those that the plugin of OpenMM has beside a model's are compiled, too.
 Needs NVRTC and ptxas, by SPINCONV_NVRTC and SPINCONV_PTXAS (scripts/nvrtc.sh), and no GPU. Exits with 77 where they are not there.
 """
 
 import os
+import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -32,12 +35,32 @@ def problems(program: Path, nvrtc: str, ptxas: str, model: Path) -> list[str]:
     return found
 
 
+PAGES = Path(__file__).resolve().parents[3] / "openmm_plugin" / "src" / "context_kernels.h"
+OF_OPENMM = "typedef unsigned long long mm_ulong;\n#define FORCE_UNIT 964.85\n"  # words that stand before the pages in a Context
+PRECISIONS = ["", "#define WIDE_IS_DOUBLE\n", "#define WIDE_IS_DOUBLE\n#define POSITIONS_ARE_DOUBLE\n"]
+
+
+def problems_of_pages(program: Path, nvrtc: str) -> list[str]:
+    """What the compiler says of the kernels of the OpenMM plugin, if anything."""
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "page"
+        for page in re.findall(r'R"KERNELS\((.*?)\)KERNELS"', PAGES.read_text(), re.DOTALL):
+            for precision in PRECISIONS:
+                file.write_text(precision + OF_OPENMM + page)
+                command = [str(program), "--nvrtc", nvrtc, str(file), name, *(f"compute_{architecture}" for architecture in LIMITS)]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                found += [done.stdout + done.stderr] if done.returncode else []
+    return found
+
+
 def main() -> int:
     nvrtc, ptxas = os.environ.get("SPINCONV_NVRTC"), os.environ.get("SPINCONV_PTXAS")
     if not nvrtc or not ptxas:
         print("skipped: SPINCONV_NVRTC and SPINCONV_PTXAS must name NVIDIA's compilers; scripts/nvrtc.sh gets them")
         return SKIPPED
-    found = [line for model in sys.argv[2:] for line in problems(Path(sys.argv[1]), nvrtc, ptxas, Path(model))]
+    found = problems_of_pages(Path(sys.argv[1]), nvrtc)
+    found += [line for model in sys.argv[2:] for line in problems(Path(sys.argv[1]), nvrtc, ptxas, Path(model))]
     print("\n".join(found) or "ok")
     return 1 if found else 0
 
