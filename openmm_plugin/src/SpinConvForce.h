@@ -45,7 +45,7 @@ class SpinConvForce : public OpenMM::Force {
   void setPrecision(const std::string& precision) { precision_ = precision; }
 
   /// Where the model runs, whatever the platform of the Context: "cpu", "cuda", "opencl", one of several as "cuda:1", or "auto", CUDA where there is a device.
-  /// "context" is where the Context computes: by kernels in its arrays on the platforms OpenCL, CUDA and HIP, else the CPU. "opencl" and "cuda" are that, too,
+  /// "context" is where the Context computes: by kernels in its arrays on the platforms OpenCL, CUDA and HIP, else the CPU. "opencl", and "cuda" with the evaluator "native", are that, too,
   /// where they name the device of the Context's platform, of one harmonic model that `evaluator` torch is not asked for.
   const std::string& getDevice() const { return device_; }
   void setDevice(const std::string& device) { device_ = device; }

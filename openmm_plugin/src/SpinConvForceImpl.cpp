@@ -72,6 +72,7 @@ std::unique_ptr<ContextForce> SpinConvForceImpl::in_context(OpenMM::ContextImpl&
   const auto engine = engine_context(context);
   const bool is_asked = device == "context";
   if (is_asked ? !engine.is_gpu : !is_device_of(engine, device)) return nullptr;
+  if (device.rfind("cuda", 0) == 0 && owner_.getEvaluator() != "native") return nullptr;   // torch comes first there
   std::string why_not = engine.why_not;
   if (owner_.getModels().size() > 1) why_not = "a committee is computed on the host";
   if (owner_.getEvaluator() == "torch") why_not = "`evaluator` torch computes elsewhere";
