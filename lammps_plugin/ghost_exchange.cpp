@@ -40,10 +40,34 @@ void GhostExchange::from_ghosts(double *rows, int64_t width)
   comm_->reverse_comm(&pair_, size_);
 }
 
+// Of types as they may become, too: what is kept is by atom, and stays while lists do.
+void GhostExchange::find_border(bool all_have_new_lists)
+{
+  if (all_have_new_lists)
+    ask_who_has_ghosts();
+  else if (nodes_.lists_are_new())
+    knows_border_ = false;
+  if (!knows_border_ || version_ == nodes_.version()) return;
+  border_.clear();
+  for (int64_t node = 0; node < nodes_.n_owned(); ++node)
+    if (has_ghosts_[nodes_.atoms()[node]]) border_.push_back(static_cast<int32_t>(node));
+  version_ = nodes_.version();
+}
+
+void GhostExchange::ask_who_has_ghosts()
+{
+  has_ghosts_.assign(nodes_.n_indices(), 0);
+  is_asking_ = true;
+  comm_->reverse_comm(&pair_, 1);
+  is_asking_ = false;
+  knows_border_ = true;
+  version_ = -1;
+}
+
 /// Null for an atom that is no node: its place in the buffers holds zeros.
 template <class T> T *GhostExchange::row_of(int atom) const
 {
-  const int node = graph_.node_of(atom);
+  const int node = nodes_.node_of(atom);
   return node < 0 ? nullptr : static_cast<T *>(rows_) + node * width_;
 }
 
@@ -89,9 +113,13 @@ void GhostExchange::unpack_forward(int n, int first, const double *buffer) const
 // What all images of an atom owe goes home with the first, which LAMMPS received before the others and so sends back after them.
 int GhostExchange::pack_reverse(int n, int first, double *buffer) const
 {
+  if (is_asking_) {
+    for (int k = 0; k < n; ++k) buffer[k] = is_first_image(first + k) ? 1.0 : 0.0;
+    return n;
+  }
   for (int k = 0; k < n; ++k) {
     double *row = buffer + static_cast<size_t>(k) * size_;
-    if (graph_.is_first_image(first + k))
+    if (is_first_image(first + k))
       put(first + k, row);
     else
       std::fill_n(row, size_, 0.0);
@@ -99,8 +127,13 @@ int GhostExchange::pack_reverse(int n, int first, double *buffer) const
   return n * size_;
 }
 
-void GhostExchange::unpack_reverse(int n, const int *atoms, const double *buffer) const
+void GhostExchange::unpack_reverse(int n, const int *atoms, const double *buffer)
 {
+  if (is_asking_) {
+    for (int k = 0; k < n; ++k)
+      if (buffer[k] != 0.0) has_ghosts_[nodes_.first_image(atoms[k])] = 1;
+    return;
+  }
   for (int k = 0; k < n; ++k) {
     const double *row = buffer + static_cast<size_t>(k) * size_;
     is_float32_ ? add<float>(row, atoms[k]) : add<double>(row, atoms[k]);

@@ -31,15 +31,15 @@ bool is_of_all(const Neighbor &neighbor, int k)
 }
 
 /// Whether this process sees an atom of these groups that is part of the model.
-bool has_node(const Atom &atom, const NeighborGraph &graph, int groups)
+bool has_node(const Atom &atom, const Nodes &nodes, int groups)
 {
   for (int i = 0; i < atom.nlocal + atom.nghost; ++i)
-    if ((atom.mask[i] & groups) && graph.node_of(i) >= 0) return true;
+    if ((atom.mask[i] & groups) && nodes.node_of(i) >= 0) return true;
   return false;
 }
 
 /// `neigh_modify exclude` with types, two groups or molecules: the command, where it concerns the model.
-std::string exclusion(LAMMPS &lmp, const NeighborGraph &graph, const std::vector<int64_t> &number_of_type)
+std::string exclusion(LAMMPS &lmp, const Nodes &nodes, const std::vector<int64_t> &number_of_type)
 {
   const Neighbor &neighbor = *lmp.neighbor;
   const Atom &atom = *lmp.atom;
@@ -48,19 +48,19 @@ std::string exclusion(LAMMPS &lmp, const NeighborGraph &graph, const std::vector
     if (number_of_type[neighbor.ex1_type[k]] != 0 && number_of_type[neighbor.ex2_type[k]] != 0)
       return fmt::format("type {} {}", neighbor.ex1_type[k], neighbor.ex2_type[k]);
   for (int k = 0; k < neighbor.nex_group; ++k)
-    if (!is_of_all(neighbor, k) && has_node(atom, graph, neighbor.ex1_bit[k]) && has_node(atom, graph, neighbor.ex2_bit[k]))
+    if (!is_of_all(neighbor, k) && has_node(atom, nodes, neighbor.ex1_bit[k]) && has_node(atom, nodes, neighbor.ex2_bit[k]))
       return fmt::format("group {} {}", names[neighbor.ex1_group[k]], names[neighbor.ex2_group[k]]);
   for (int k = 0; k < neighbor.nex_mol; ++k)
-    if (has_node(atom, graph, neighbor.ex_mol_bit[k]))
+    if (has_node(atom, nodes, neighbor.ex_mol_bit[k]))
       return fmt::format("molecule/{} {}", neighbor.ex_mol_intra[k] ? "intra" : "inter", names[neighbor.ex_mol_group[k]]);
   return "";
 }
 
 /// Whether an atom and one of its special neighbors of this kind, 1-2, 1-3 or 1-4, are both part of the model.
-bool has_special_pair(Atom &atom, const NeighborGraph &graph, int kind)
+bool has_special_pair(Atom &atom, const Nodes &nodes, int kind)
 {
   for (int i = 0; i < atom.nlocal; ++i) {
-    if (graph.node_of(i) < 0) continue;
+    if (nodes.node_of(i) < 0) continue;
     if (atom.molecular == Atom::TEMPLATE) {    // which hides its special neighbors
       if (atom.molindex[i] >= 0) return true;
       continue;
@@ -68,18 +68,18 @@ bool has_special_pair(Atom &atom, const NeighborGraph &graph, int kind)
     const int *counts = atom.nspecial[i];    // cumulative
     for (int n = kind == 1 ? 0 : counts[kind - 2]; n < counts[kind - 1]; ++n) {
       const int j = atom.map(atom.special[i][n]);
-      if (j >= 0 && graph.node_of(j) >= 0) return true;
+      if (j >= 0 && nodes.node_of(j) >= 0) return true;
     }
   }
   return false;
 }
 
 /// The first kind of special neighbors that the list is without, 0 for none. A `special_bonds` that scales leaves nothing out.
-int kind_of_special_left_out(Atom &atom, const Neighbor &neighbor, const NeighborGraph &graph)
+int kind_of_special_left_out(Atom &atom, const Neighbor &neighbor, const Nodes &nodes)
 {
   if (atom.molecular == Atom::ATOMIC) return 0;
   for (int kind = 1; kind <= 3; ++kind)
-    if (neighbor.special_flag[kind] == 0 && has_special_pair(atom, graph, kind)) return kind;
+    if (neighbor.special_flag[kind] == 0 && has_special_pair(atom, nodes, kind)) return kind;
   return 0;
 }
 
@@ -103,14 +103,14 @@ bool is_excluded_from_all(const Neighbor &neighbor, int groups)
   return false;
 }
 
-std::string missing_neighbors(LAMMPS &lmp, const NeighList &list, const NeighborGraph &graph, const std::vector<int64_t> &number_of_type)
+std::string missing_neighbors(LAMMPS &lmp, const NeighList &list, const Nodes &nodes, const std::vector<int64_t> &number_of_type)
 {
   const std::string start = "needs every neighbor, but ";
   if (lmp.neighbor->includegroup != all) return start + "`neigh_modify include` leaves atoms out; use `neigh_modify include all`";
   if (ghosts_are_of_a_group(*lmp.comm)) return start + "`comm_modify group` leaves ghosts out; use `comm_modify group all`";
-  const auto excluded = exclusion(lmp, graph, number_of_type);
+  const auto excluded = exclusion(lmp, nodes, number_of_type);
   if (!excluded.empty()) return start + "`neigh_modify exclude " + excluded + "` leaves some out; take that line out of the input";
-  const int kind = kind_of_special_left_out(*lmp.atom, *lmp.neighbor, graph);
+  const int kind = kind_of_special_left_out(*lmp.atom, *lmp.neighbor, nodes);
   if (kind > 0)
     return start + fmt::format("`special_bonds` leaves out 1-{} pairs; use `special_bonds lj/coul 1.0 1.0 1.0`", kind + 1);
   const auto types = types_of_another_style(list, number_of_type);

@@ -24,20 +24,13 @@ void PairSpinConv::check_kinds(const std::vector<spinconv::Model> &loaded, const
   }
 }
 
-void PairSpinConv::add_direct_forces()
-{
-  const auto &atoms = graph.atoms();
-  const double unit = energy_unit / angstrom;
-  for (size_t k = 0; k < result->atom_forces.size(); ++k) atom->f[atoms[k / 3]][k % 3] += unit * result->atom_forces[k];
-}
-
 // The stress is a derivative of the energy, which these forces know nothing of. No number is better than a wrong one: a thermostat does
 // not notice, `thermo_style` shows it, and a barostat stops the run.
 void PairSpinConv::deny_virial()
 {
   if (vflag_global)
     for (int k = 0; k < 6; ++k) virial[k] = NAN;
-  for (const int atom_index : graph.atoms()) {
+  for (const int atom_index : nodes.atoms()) {
     if (vflag_atom)
       for (int k = 0; k < 6; ++k) vatom[atom_index][k] = NAN;
     if (cvflag_atom)

@@ -33,7 +33,7 @@ extern "C" __attribute__((visibility("default"))) Pair *spinconv_create_pair(LAM
   return new PairSpinConv(lmp);
 }
 
-PairSpinConv::PairSpinConv(LAMMPS *lmp) : Pair(lmp), exchange(*this, comm, graph)
+PairSpinConv::PairSpinConv(LAMMPS *lmp) : Pair(lmp), graph(nodes), exchange(*this, comm, nodes)
 {
   single_enable = 0;              // not a sum over pairs
   restartinfo = 0;                // give pair_style and pair_coeff again after read_restart
@@ -126,9 +126,15 @@ std::vector<spinconv::Model> PairSpinConv::load_models(spinconv::PairSettings &w
   return loaded;
 }
 
+// A committee has its edges on the host, once for all of its models.
 void PairSpinConv::use_models(std::vector<spinconv::Model> loaded)
 {
+  device_atoms.reset();
+  energies_are_there = outside_are_there = false;
   models = std::move(loaded);
+  has_kernels = std::any_of(models.begin(), models.end(), [](auto &model) { return model.on_device() != nullptr; });
+  auto *on_device = models.size() == 1 ? models[0].on_device() : nullptr;
+  if (on_device) device_atoms = std::make_unique<spinconv::DeviceAtoms>(*on_device, nodes);
   watch = {};
   cutoff = 0.0;
   for (const auto &model : models) {
@@ -271,14 +277,11 @@ double PairSpinConv::init_one(int, int)
 void PairSpinConv::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
-  graph.build(*atom, *neighbor, *list, number_of_type, cutoff, angstrom);
-  check_distances();
-  look_for_extrapolation();
+  nodes.update(*atom, *neighbor, number_of_type);
   evaluate();
-  if (eflag_either) add_energy();
+  add_energy();
   add_forces();
-  if (vflag_either) add_virial();
-  if (cvflag_atom && !has_direct_forces()) add_centroid_virial();
+  has_direct_forces() ? deny_virial() : add_virial();
   if (models.size() > 1) find_deviations();
   keep_peratom_output();
 }
@@ -286,14 +289,47 @@ void PairSpinConv::compute(int eflag, int vflag)
 // Before anything is added to LAMMPS' arrays, so that its last good state stays as it is.
 void PairSpinConv::evaluate()
 {
-  spinconv::Request request;
-  request.centroid = cvflag_atom && !has_direct_forces();
-  request.chunk = asked.chunk;
-  request.name = [this](int64_t node) { return std::to_string(atom->tag[graph.atoms()[node]]); };
-  if (comm->nprocs > 1) request.exchange = &exchange;
-
+  if (has_kernels && comm->nprocs > 1) exchange.find_border(neighbor->ago == 0);
   std::string problem;
-  if (neighbor->ago == 0) problem = spinconv::missing_neighbors(*lmp, *list, graph, number_of_type);
+  if (neighbor->ago == 0) problem = spinconv::missing_neighbors(*lmp, *list, nodes, number_of_type);
+  try {
+    evaluate_models();
+    look_for_extrapolation();
+    if (problem.empty()) problem = words_on_bad_numbers();
+  } catch (const spinconv::Error &reason) {
+    if (problem.empty()) problem = reason.what();
+  }
+  const spinconv::News mine = problem.empty() ? news_of_extrapolation() : spinconv::News{INFINITY, problem};
+  const auto news = spinconv::most_urgent(*lmp, mine);
+  if (std::isinf(news.urgency)) error->all(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, news.text);
+  warn_of_extrapolation(news);
+  warn_of_short_distances();
+}
+
+// What fails does so after all exchanges between processes.
+void PairSpinConv::evaluate_models()
+{
+  spinconv::Request request;
+  request.centroid = wanted().centroid_virials;
+  request.chunk = asked.chunk;
+  request.name = [this](int64_t node) { return name_of(node); };
+  if (comm->nprocs > 1) request.exchange = &exchange;
+  device_atoms ? evaluate_on_device(request) : evaluate_edges(request);
+}
+
+void PairSpinConv::evaluate_on_device(const spinconv::Request &request)
+{
+  energies_are_there = outside_are_there = false;    // nor are they where this fails
+  const double start = platform::walltime();
+  device_atoms->evaluate(*atom, *list, angstrom, request, wanted(), sums);
+  model_seconds += platform::walltime() - start;
+}
+
+// All models make their exchanges, also after one that fails.
+void PairSpinConv::evaluate_edges(const spinconv::Request &request)
+{
+  graph.build(*atom, *list, cutoff, angstrom);
+  std::string problem;
   const double start = platform::walltime();
   for (size_t m = 0; m < models.size(); ++m) {
     try {
@@ -303,153 +339,65 @@ void PairSpinConv::evaluate()
     }
   }
   model_seconds += platform::walltime() - start;
-  if (problem.empty()) {
-    if (models.size() > 1) spinconv::average(results, mean);
-    result = models.size() > 1 ? &mean : &results[0];
-    problem = words_on_bad_numbers();
-  }
-  const spinconv::News mine = problem.empty() ? news_of_extrapolation() : spinconv::News{INFINITY, problem};
-  const auto news = spinconv::most_urgent(*lmp, mine);
-  if (std::isinf(news.urgency)) error->all(FLERR, "pair_style spinconv at step {}: {}", update->ntimestep, news.text);
-  warn_of_extrapolation(news);
+  if (!problem.empty()) throw spinconv::Error(problem);
+  if (models.size() > 1) spinconv::average(results, mean);
+  spinconv::add_up(graph.view(), models.size() > 1 ? mean : results[0], wanted(), sums);
+}
+
+spinconv::Wanted PairSpinConv::wanted() const
+{
+  const bool has_virial = !has_direct_forces();
+  return {eflag_either != 0, has_virial && vflag_global, has_virial && vflag_atom, has_virial && cvflag_atom};
+}
+
+spinconv::Graph PairSpinConv::edges()
+{
+  return device_atoms ? device_atoms->graph() : graph.view();
+}
+
+std::string PairSpinConv::name_of(int64_t node) const
+{
+  return std::to_string(atom->tag[nodes.atoms()[node]]);
 }
 
 // Of the atoms without a number, the one with the nearest neighbor: what goes wrong there spreads to all around.
-std::string PairSpinConv::words_on_bad_numbers() const
+std::string PairSpinConv::words_on_bad_numbers()
 {
-  const auto view = graph.view();
-  std::vector<char> is_bad(view.n_atoms, 0);
-  for (int64_t node = 0; node < view.n_atoms; ++node)
-    if (!std::isfinite(result->atom_energies[node])) is_bad[node] = 1;
-  for (size_t k = 0; k < result->edge_gradients.size(); ++k)
-    if (!std::isfinite(result->edge_gradients[k])) is_bad[view.source[k / 3]] = 1;
-  for (size_t k = 0; k < result->atom_forces.size(); ++k)
-    if (!std::isfinite(result->atom_forces[k])) is_bad[k / 3] = 1;
-  if (std::count(is_bad.begin(), is_bad.end(), 1) == 0) return "";
+  const auto is_bad = sums.bad_nodes(nodes.n_owned(), wanted());
+  if (is_bad.empty()) return "";
+  const auto seen = edges();
   int64_t worst = -1;
-  double shortest = INFINITY;
-  for (int64_t node = 0; node < view.n_atoms; ++node) {
+  double nearest = INFINITY;
+  for (int64_t node = 0; node < seen.n_atoms; ++node) {
     if (!is_bad[node]) continue;
-    const double distance = graph.shortest_distance(node);
-    if (worst < 0 || distance < shortest) worst = node, shortest = distance;
+    const double distance = spinconv::shortest_distance(seen, node);
+    if (worst < 0 || distance < nearest) worst = node, nearest = distance;
   }
-  return fmt::format("energy or force of atom {} is not a number; its nearest neighbor is at {:.4g} A", atom->tag[graph.atoms()[worst]], shortest);
+  return fmt::format("energy or force of atom {} is not a number; its nearest neighbor is at {:.4g} A", name_of(worst), nearest);
 }
 
 void PairSpinConv::add_energy()
 {
-  if (eflag_global) eng_vdwl += energy_unit * result->energy;
+  if (eflag_global) eng_vdwl += energy_unit * sums.energy;
   if (!eflag_atom) return;
-  const auto &atoms = graph.atoms();
-  for (size_t node = 0; node < result->atom_energies.size(); ++node) eatom[atoms[node]] += energy_unit * result->atom_energies[node];
+  for (size_t node = 0; node < sums.energies.size(); ++node) eatom[nodes.atoms()[node]] += energy_unit * sums.energies[node];
 }
 
-// dE/dr of an edge from j to i, r = x_j - x_i, pulls i along and j against it.
 void PairSpinConv::add_forces()
 {
-  if (has_direct_forces()) return add_direct_forces();
-  double **f = atom->f;
-  const auto view = graph.view();
-  const auto &atoms = graph.atoms();
   const double unit = energy_unit / angstrom;
-  for (int64_t e = 0; e < view.n_edges; ++e) {
-    const double *gradient = &result->edge_gradients[3 * e];
-    double *fi = f[atoms[view.target[e]]], *fj = f[atoms[view.source[e]]];
-    for (int a = 0; a < 3; ++a) {
-      fi[a] += unit * gradient[a];
-      fj[a] -= unit * gradient[a];
-    }
-  }
+  for (size_t k = 0; k < sums.forces.size(); ++k) atom->f[nodes.atoms()[k / 3]][k % 3] += unit * sums.forces[k];
 }
 
-// W = -sum of r (x) dE/dr, symmetric in total because the energy does not change when the system is rotated; every edge is made
-// symmetric and shared by its two atoms, so that what the atoms have sums to the whole.
 void PairSpinConv::add_virial()
 {
-  if (has_direct_forces()) return deny_virial();
-  if (!vflag_global && !vflag_atom) return;
-  const auto view = graph.view();
-  const auto &atoms = graph.atoms();
-  const double unit = energy_unit;
-  for (int64_t e = 0; e < view.n_edges; ++e) {
-    const double *r = &view.vectors[3 * e], *g = &result->edge_gradients[3 * e];
-    const double w[6] = {-unit * r[0] * g[0],
-                         -unit * r[1] * g[1],
-                         -unit * r[2] * g[2],
-                         -0.5 * unit * (r[0] * g[1] + r[1] * g[0]),
-                         -0.5 * unit * (r[0] * g[2] + r[2] * g[0]),
-                         -0.5 * unit * (r[1] * g[2] + r[2] * g[1])};
-    if (vflag_global)
-      for (int k = 0; k < 6; ++k) virial[k] += w[k];
-    if (vflag_atom)
-      for (int k = 0; k < 6; ++k) {
-        vatom[atoms[view.target[e]]][k] += 0.5 * w[k];
-        vatom[atoms[view.source[e]]][k] += 0.5 * w[k];
-      }
-  }
-}
-
-// W_j = sum over atoms i of (x_i - x_j) (x) dE_i/dx_j, which makes the heat flux of a many-body potential exact (Fan et al.,
-// Phys. Rev. B 92, 094301 (2015), eq. 13); from spinconv::Result::centroid.
-void PairSpinConv::add_centroid_virial()
-{
-  constexpr int component[9][2] = {{0, 0}, {1, 1}, {2, 2}, {0, 1}, {0, 2}, {1, 2}, {1, 0}, {2, 0}, {2, 1}};    // xx yy zz xy xz yz yx zx zy
-  const auto view = graph.view();
-  const auto &atoms = graph.atoms();
-  for (int64_t e = 0; e < view.n_edges; ++e) {
-    const double *r = &view.vectors[3 * e], *g = &result->edge_gradients[3 * e], *q = &result->centroid[9 * e];
-    double *of_target = cvatom[atoms[view.target[e]]], *of_source = cvatom[atoms[view.source[e]]];
-    for (int k = 0; k < 9; ++k) {
-      const int a = component[k][0], b = component[k][1];
-      of_target[k] -= energy_unit * q[3 * a + b];
-      of_source[k] += energy_unit * (q[3 * a + b] - r[a] * g[b]);
-    }
-  }
-}
-
-// ---- what other commands ask for
-
-// For `fix pair`, `extract_peratom` and the Python module: in the unit of the run, zero for atoms that are no part of the model.
-void PairSpinConv::keep_peratom_output()
-{
-  const auto spread = [&](const auto &of_nodes, double unit, std::vector<double> &of_atoms) {
-    of_atoms.assign(atom->nmax, 0.0);
-    for (size_t node = 0; node < of_nodes.size(); ++node) of_atoms[graph.atoms()[node]] = unit * of_nodes[node];
-  };
-  spread(result->atom_energies, energy_unit, peratom_energy);
-  if (watch.knows()) spread(watch.outside(), 1.0, peratom_outside);
-  if (models.size() < 2) return;
-  spread(force_deviations, energy_unit / angstrom, peratom_force_deviation);
-  spread(energy_deviations, energy_unit, peratom_energy_deviation);
-}
-
-void *PairSpinConv::extract_peratom(const char *name, int &n_columns)
-{
-  n_columns = 0;
-  if (strcmp(name, "energy") == 0) return peratom_energy.data();
-  if (strcmp(name, "outside") == 0) return watch.knows() ? peratom_outside.data() : nullptr;
-  if (models.size() < 2) return nullptr;
-  if (strcmp(name, "force_deviation") == 0) return peratom_force_deviation.data();
-  if (strcmp(name, "energy_deviation") == 0) return peratom_energy_deviation.data();
-  return nullptr;
-}
-
-// The flags are those by which `fix pair` may switch an output on; these always are.
-void *PairSpinConv::extract(const char *name, int &n_dimensions)
-{
-  n_dimensions = 0;
-  if (strcmp(name, "model_seconds") == 0) return &model_seconds;
-  if (strcmp(name, "energy_flag") == 0) return &always_on;
-  if (strcmp(name, "outside_flag") == 0) return watch.knows() ? &always_on : nullptr;
-  const bool is_committees = strcmp(name, "force_deviation_flag") == 0 || strcmp(name, "energy_deviation_flag") == 0;
-  return is_committees && models.size() > 1 ? &always_on : nullptr;
-}
-
-double PairSpinConv::memory_usage()
-{
-  const auto view = graph.view();
-  const double per_edge = 2 * sizeof(int64_t) + (3 + 3 * results.size()) * sizeof(double);
-  return Pair::memory_usage() + per_edge * static_cast<double>(view.n_edges) + 3.0 * sizeof(double) * atom->nmax;
+  constexpr int place[9] = {0, 4, 8, 1, 2, 5, 3, 6, 7};    // xx yy zz xy xz yz yx zx zy among rows of a matrix
+  const auto &atoms = nodes.atoms();
+  for (int k = 0; vflag_global && k < 6; ++k) virial[k] += energy_unit * sums.virial[k];
+  for (size_t node = 0; vflag_atom && node < atoms.size(); ++node)
+    for (int k = 0; k < 6; ++k) vatom[atoms[node]][k] += energy_unit * sums.virials[6 * node + k];
+  for (size_t node = 0; cvflag_atom && node < atoms.size(); ++node)
+    for (int k = 0; k < 9; ++k) cvatom[atoms[node]][k] += energy_unit * sums.centroid_virials[9 * node + place[k]];
 }
 
 // ---- called by the exchange, through LAMMPS

@@ -4,8 +4,11 @@
 
 #include "collective.h"
 #include "committee.h"
+#include "device_atoms.h"
 #include "ghost_exchange.h"
 #include "neighbor_graph.h"
+#include "node_sums.h"
+#include "nodes.h"
 #include "pair_settings.h"
 #include "spinconv/extrapolation.h"
 #include "spinconv/model.h"
@@ -13,7 +16,9 @@
 #include "pair.h"
 
 #include <array>
+#include <cmath>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -61,17 +66,21 @@ class PairSpinConv : public Pair {
   void look_for_extrapolation();
   spinconv::News news_of_extrapolation() const;
   void warn_of_extrapolation(const spinconv::News &);
-  void check_distances();
+  void warn_of_short_distances();
 
   void evaluate();
-  std::string words_on_bad_numbers() const;
+  void evaluate_models();
+  void evaluate_on_device(const spinconv::Request &);
+  void evaluate_edges(const spinconv::Request &);
+  spinconv::Wanted wanted() const;
+  spinconv::Graph edges();
+  std::string name_of(int64_t node) const;
+  std::string words_on_bad_numbers();
   void add_energy();
   void add_forces();
   void add_virial();
-  void add_centroid_virial();
 
   bool has_direct_forces() const { return models[0].info().direct_forces; }
-  void add_direct_forces();
   void deny_virial();
   void warn_of_missing_virial() const;
 
@@ -93,7 +102,9 @@ class PairSpinConv : public Pair {
   void sum_forces_of_models();
   std::vector<std::array<double, 9>> sum_virials_of_models() const;
   spinconv::Deviation spread_over_atoms() const;
+  template <class Number> void spread(const std::vector<Number> &of_nodes, double unit, std::vector<double> &of_atoms) const;
   void keep_peratom_output();
+  void bring_peratom_output(const char *name);
 
   spinconv::PairSettings asked;
   std::vector<spinconv::Model> models;
@@ -101,19 +112,25 @@ class PairSpinConv : public Pair {
   std::vector<int64_t> number_of_type;                   // by atom type, from 1; 0 is NULL: such atoms are not part of the model
   double energy_unit = 1.0;                              // of the run, in eV
   double angstrom = 1.0;                                 // in the length unit of the run
+  bool has_kernels = false;                              // of which some model is computed
+  spinconv::Nodes nodes;
   spinconv::NeighborGraph graph;
+  std::unique_ptr<spinconv::DeviceAtoms> device_atoms;   // in place of the graph, where one model computes by kernels
+  spinconv::NodeSums sums;                               // of this step
   spinconv::Watch watch;                                 // of atoms unlike those of training
+  int64_t n_outside = 0;                                 // such atoms, on this process
+  double shortest = INFINITY;                            // distance, Å, looked for where a file does not know what is usual
   bool has_warned = false;                               // of such atoms, in this run
   spinconv::GhostExchange exchange;
   std::vector<spinconv::Result> results;                 // [n_models]
   spinconv::Result mean;                                 // of a committee
-  const spinconv::Result *result = nullptr;              // of this step
 
   std::vector<double> forces_of_models;                  // [n_nodes][n_models][3], eV/Å
   std::vector<double> force_deviations, energy_deviations;    // [n_owned nodes], eV/Å and eV
   std::optional<StepToEnd> step_to_end, last_written;
   double extra[4] = {0.0, 0.0, 0.0, 0.0};                // pvector: of a committee largest, smallest, mean force deviation; atoms outside
   std::vector<double> peratom_energy, peratom_force_deviation, peratom_energy_deviation, peratom_outside;    // [nmax]
+  bool energies_are_there = false, outside_are_there = false;    // on the device, newer than these
   int always_on = 1;
   double model_seconds = 0.0;                            // spent in the models, exchanges included; benchmarks ask for it
 };

@@ -20,6 +20,22 @@ class Memory {
   int64_t bytes = 0;
 };
 
+/// Memory of the host that goes over the bus as fast as it can, freed with its object, which must not outlive the device.
+class HostMemory {
+ public:
+  virtual ~HostMemory() = default;
+  void* data = nullptr;
+};
+
+/// As any other.
+class PlainMemory : public HostMemory {
+ public:
+  explicit PlainMemory(int64_t bytes) : bytes_(static_cast<size_t>(bytes)) { data = bytes_.data(); }
+
+ private:
+  std::vector<unsigned char> bytes_;
+};
+
 /// A function of a program. It belongs to the program.
 class Kernel {
  public:
@@ -66,6 +82,8 @@ class Device {
 
   /// OutOfMemory, with what was asked for and what there is, where it cannot be had.
   virtual std::unique_ptr<Memory> allocate(int64_t bytes) = 0;
+  /// Pinned, where the driver has such memory and gives it.
+  virtual std::unique_ptr<HostMemory> allocate_host(int64_t bytes) { return std::make_unique<PlainMemory>(bytes); }
   /// What `from` points at may change when this returns.
   virtual void write(Memory& to, int64_t offset, const void* from, int64_t bytes) = 0;
   virtual void read(const Memory& from, int64_t offset, void* to, int64_t bytes) = 0;

@@ -79,6 +79,8 @@ class Exchange {
   /// Adds the rows of ghosts to those of their atoms.
   virtual void from_ghosts(float* rows, int64_t width) = 0;
   virtual void from_ghosts(double* rows, int64_t width) = 0;
+  /// Which atoms others may have as ghosts, in order: from_ghosts brings something to these alone, and to_ghosts wants the rows of these alone. Null: any.
+  virtual const std::vector<int32_t>* border() const { return nullptr; }
 };
 
 /// What to compute.

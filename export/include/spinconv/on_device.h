@@ -44,6 +44,9 @@ class OnDevice {
   /// happened; but positions that are no number, and atoms on top of each other (distances.h), have thrown Error.
   virtual void evaluate(const Request& request) = 0;
 
+  /// The exchanges of an evaluation and nothing else, by a process that cannot evaluate: the others wait for it. Of so many atoms and ghosts, set or not.
+  virtual void take_part(int64_t n_atoms, int64_t n_ghosts, const Request& request) = 0;
+
   /// eV, wide [n_atoms]; eV/Å, wide [n_atoms + n_ghosts][3].
   virtual const gpu::Memory& energies() = 0;
   virtual const gpu::Memory& forces() = 0;

@@ -33,13 +33,14 @@ void AtomsOnDevice<T>::set_atoms(int64_t n_atoms, int64_t n_ghosts, const int64_
     element[i] = numbers[i] >= 0 && numbers[i] < static_cast<int64_t>(known.size()) ? known[numbers[i]] : -1;
     if (element[i] < 0) throw Error("the model does not know element " + symbol_of(numbers[i]) + " (of atom " + std::to_string(i) + ", counted from 0)");
   }
-  numbers_.assign(numbers, numbers + n);
+  numbers_.clear(), edges_.n_atoms = edges_.n_nodes = 0;   // until all is there
   element_ = std::move(element);
-  edges_.n_atoms = n_atoms, edges_.n_nodes = n;
   edges_.element.write(device_, element_);
   const std::set<int32_t> present(element_.begin(), element_.end());
   for (const auto sender : present)
     for (const auto receiver : present) network_.require(sender * network_.n_elements() + receiver);
+  numbers_.assign(numbers, numbers + n);
+  edges_.n_atoms = n_atoms, edges_.n_nodes = n;
 }
 
 template <class T>
@@ -56,19 +57,29 @@ const Memory& AtomsOnDevice<T>::positions() {
 
 template <class T>
 void AtomsOnDevice<T>::write_positions(const double* positions, double unit) {
-  if (unit == 1.0 && has_double()) return positions_.write(device_, reinterpret_cast<const char*>(positions), 3 * n_rows() * network_.wide_bytes());
-  std::vector<double> scaled(positions, positions + 3 * n_rows());
-  for (double& x : scaled) x *= unit;
-  network_.write_wide(positions_, scaled);
+  network_.write_wide(positions_, positions, 3 * n_rows(), unit);
 }
 
 // ---- the work
 
+/// The network and the exchanges want of a graph how many atoms and ghosts it has.
+template <class T>
+native::Task AtomsOnDevice<T>::task_of(const Graph& graph, const Request& request) const {
+  return {&graph, &request, nullptr, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
+}
+
+template <class T>
+void AtomsOnDevice<T>::take_part(int64_t n_atoms, int64_t n_ghosts, const Request& request) {
+  Graph graph;
+  graph.n_atoms = n_atoms, graph.n_ghosts = n_ghosts;
+  exchanges_.during(network_.shape(), task_of(graph, request), [] {});
+}
+
 template <class T>
 void AtomsOnDevice<T>::evaluate(const Request& request) {
-  Graph graph;   // of which the network and the exchanges want the numbers alone
+  Graph graph;
   graph.n_atoms = edges_.n_atoms, graph.n_ghosts = edges_.n_nodes - edges_.n_atoms;
-  const native::Task task{&graph, &request, nullptr, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
+  const auto task = task_of(graph, request);
   exchanges_.during(network_.shape(), task, [&] { run(request, task); });
 }
 
@@ -187,14 +198,13 @@ int64_t AtomsOnDevice<T>::read_outside(std::vector<char>& outside) {
 
 template <class T>
 Graph AtomsOnDevice<T>::read_graph() {
-  std::vector<int32_t> sender(edges_.last), target(edges_.last);
-  std::vector<T> vectors(3 * static_cast<size_t>(edges_.last));
+  const int64_t last = edges_.n_atoms > 0 ? edges_.last : 0;   // without atoms, what is there is of others before
+  std::vector<int32_t> sender(last), target(last);
+  std::vector<T> vectors(3 * static_cast<size_t>(last));
   source_here_.clear(), target_here_.clear(), vectors_here_.clear();
-  if (edges_.n_atoms > 0) {
-    edges_.sender.read(device_, sender.data(), edges_.last);
-    edges_.target.read(device_, target.data(), edges_.last);
-    edges_.vectors.read(device_, vectors.data(), 3 * int64_t(edges_.last));
-  }
+  edges_.sender.read(device_, sender.data(), last);
+  edges_.target.read(device_, target.data(), last);
+  edges_.vectors.read(device_, vectors.data(), 3 * last);
   for (size_t e = 0; e < sender.size(); ++e) {
     if (vectors[3 * e] > 1.5 * network_.cutoff()) continue;   // stands between
     source_here_.push_back(sender[e]), target_here_.push_back(target[e]);

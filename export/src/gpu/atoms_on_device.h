@@ -24,6 +24,7 @@ class AtomsOnDevice : public OnDevice {
   const Memory& positions() override;
   void write_positions(const double* positions, double unit) override;
   void evaluate(const Request& request) override;
+  void take_part(int64_t n_atoms, int64_t n_ghosts, const Request& request) override;
   const Memory& energies() override;
   const Memory& forces() override { return *forces_.get(); }
   double read_energy() override;
@@ -37,6 +38,7 @@ class AtomsOnDevice : public OnDevice {
   Graph read_graph() override;
 
  private:
+  native::Task task_of(const Graph& graph, const Request& request) const;
   void run(const Request& request, const native::Task& task);
   std::vector<Argument> numbers_and_lists() const;
   /// Launches a kernel of forces.h that adds up `width` numbers of every node.

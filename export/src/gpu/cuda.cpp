@@ -31,6 +31,8 @@ Functions load() {
   library.find(f.get_free_memory, "cuMemGetInfo_v2");
   library.find(f.allocate, "cuMemAlloc_v2");
   library.find(f.free, "cuMemFree_v2");
+  library.find(f.allocate_host, "cuMemHostAlloc");
+  library.find(f.free_host, "cuMemFreeHost");
   library.find(f.write, "cuMemcpyHtoDAsync_v2");
   library.find(f.read, "cuMemcpyDtoHAsync_v2");
   library.find(f.fill, "cuMemsetD8Async");

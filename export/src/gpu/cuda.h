@@ -40,6 +40,8 @@ struct Functions {
   Status (*get_free_memory)(size_t* free, size_t* all);
   Status (*allocate)(Pointer* pointer, size_t bytes);
   Status (*free)(Pointer pointer);
+  Status (*allocate_host)(void** pointer, size_t bytes, unsigned flags);
+  Status (*free_host)(void* pointer);
   Status (*write)(Pointer to, const void* from, size_t bytes, Stream stream);
   Status (*read)(void* to, Pointer from, size_t bytes, Stream stream);
   Status (*fill)(Pointer pointer, unsigned char value, size_t bytes, Stream stream);

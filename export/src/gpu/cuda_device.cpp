@@ -61,6 +61,17 @@ class CudaMemory : public Memory {
   Context context_;
 };
 
+class CudaHostMemory : public HostMemory {
+ public:
+  CudaHostMemory(void* pointer, Context context) : context_(context) { data = pointer; }
+  ~CudaHostMemory() override {
+    release_in(context_, [&] { functions().free_host(data); });
+  }
+
+ private:
+  Context context_;
+};
+
 class CudaKernel : public Kernel {
  public:
   CudaKernel(Function function, const std::string& name) : function(function), name(name) {}
@@ -142,6 +153,13 @@ class CudaDevice : public Device {
     if (status == out_of_memory) throw OutOfMemory(not_enough_memory(*this, bytes));
     check(status, "allocate memory");
     return std::make_unique<CudaMemory>(pointer, bytes, context_);
+  }
+
+  std::unique_ptr<HostMemory> allocate_host(int64_t bytes) override {
+    const Current current(context_);
+    void* pointer = nullptr;
+    if (functions().allocate_host(&pointer, static_cast<size_t>(std::max<int64_t>(bytes, 1)), 0) != success) return Device::allocate_host(bytes);
+    return std::make_unique<CudaHostMemory>(pointer, context_);
   }
 
   void write(Memory& to, int64_t offset, const void* from, int64_t bytes) override {

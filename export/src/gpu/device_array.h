@@ -26,8 +26,8 @@ class DeviceArray {
     if (n > 0) device.write(*memory_, at * sizeof(T), from, n * sizeof(T));
   }
   void write(Device& device, const std::vector<T>& from) { write(device, from.data(), static_cast<int64_t>(from.size())); }
-  void read(Device& device, T* to, int64_t n) const {
-    if (n > 0) device.read(*memory_, 0, to, n * sizeof(T));
+  void read(Device& device, T* to, int64_t n, int64_t at = 0) const {
+    if (n > 0) device.read(*memory_, at * sizeof(T), to, n * sizeof(T));
   }
   void clear(Device& device, int64_t n) {
     fit(device, n);

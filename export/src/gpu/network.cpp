@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <type_traits>
 
 namespace spinconv::gpu {
 namespace {
@@ -106,20 +108,21 @@ void Network<T>::find_alone() {
 // ---- numbers that are wide
 
 template <class T>
-void Network<T>::write_wide(DeviceArray<char>& to, const std::vector<double>& numbers) const {
-  const auto bytes = static_cast<int64_t>(numbers.size()) * wide_bytes();
-  if (device_.has_double()) return to.write(device_, reinterpret_cast<const char*>(numbers.data()), bytes);
-  const std::vector<float> narrow(numbers.begin(), numbers.end());
-  to.write(device_, reinterpret_cast<const char*>(narrow.data()), bytes);
+void Network<T>::write_wide(DeviceArray<char>& to, const double* numbers, int64_t n, double unit) const {
+  char* here = wide_here_.fit(device_, n * wide_bytes());
+  const auto scale = [&](auto* scaled) {
+    for (int64_t k = 0; k < n; ++k) scaled[k] = static_cast<std::remove_pointer_t<decltype(scaled)>>(unit * numbers[k]);
+  };
+  device_.has_double() ? scale(reinterpret_cast<double*>(here)) : scale(reinterpret_cast<float*>(here));
+  to.write(device_, here, n * wide_bytes());
 }
 
 template <class T>
 void Network<T>::read_wide(const Memory& from, int64_t n, std::vector<double>& numbers) const {
   numbers.resize(n);
-  if (device_.has_double()) return device_.read(from, 0, numbers.data(), n * wide_bytes());
-  std::vector<float> narrow(n);
-  device_.read(from, 0, narrow.data(), n * wide_bytes());
-  std::copy(narrow.begin(), narrow.end(), numbers.begin());
+  char* here = wide_here_.fit(device_, n * wide_bytes());
+  device_.read(from, 0, here, n * wide_bytes());
+  device_.has_double() ? std::copy_n(reinterpret_cast<const double*>(here), n, numbers.begin()) : std::copy_n(reinterpret_cast<const float*>(here), n, numbers.begin());
 }
 
 // ---- the task
@@ -128,6 +131,7 @@ template <class T>
 void Network<T>::compute(const DeviceEdges<T>& edges, const native::Task& task, native::Exchanges<T>& exchanges) {
   edges_ = &edges, task_ = task, exchanges_ = &exchanges;
   reserve();
+  if (is_shared()) find_border();
   forward();
   if (task_.n_adjoints > 0) backward();
 }
@@ -229,7 +233,7 @@ void Network<T>::forward() {
     const bool goes_on = k > 1;   // block 0 has no residual: the messages after it are what it adds
     receive(k - 1, factor_of_moments(), goes_on && !is_shared() ? moments_[k - 1].get() : nullptr, T(1), parameters_.shape.n_low, moments_[k].get());
     if (is_shared()) {
-      through_host(moments_[k], n_nodes() * row(), [&](T* rows) { exchanges_->moments(rows); });
+      from_ghosts(moments_[k], row(), [&](T* rows) { exchanges_->moments(rows); });
       if (goes_on) launch_by_number("add_numbers", n_atoms() * row(), {T(1), moments_[k - 1].get(), moments_[k].get()});
     }
     polynomials(k);
@@ -260,24 +264,57 @@ template <class T>
 void Network<T>::exchange_sums() {
   std::vector<double> walls;
   read_wide(*walls_.get(), n_nodes(), walls);
-  through_host(sums_, n_nodes() * channels(), [&](T* rows) { exchanges_->sums(rows, walls); });
+  from_ghosts(sums_, channels(), [&](T* rows) { exchanges_->sums(rows, walls); });
   write_wide(walls_, walls);
 }
 
-/// Lets processes exchange the rows of an array.
 template <class T>
-void Network<T>::through_host(DeviceArray<T>& array, int64_t n, const Change& change) {
-  here_.resize(n);
-  array.read(device_, here_.data(), n);
-  change(here_.data());
-  array.write(device_, here_.data(), n);
+void Network<T>::find_border() {
+  const auto* known = task_.request->exchange->border();
+  std::vector<int32_t> all;
+  if (known == nullptr) {
+    all.resize(n_atoms());
+    std::iota(all.begin(), all.end(), 0);
+    known = &all;
+  }
+  if (*known == border_) return;
+  border_ = *known;
+  border_there_.write(device_, border_);
+}
+
+/// Lets processes exchange rows of ghosts, which go to the host, and adds what comes to those of their atoms.
+template <class T>
+void Network<T>::from_ghosts(DeviceArray<T>& array, int64_t width, const Change& change) {
+  T* rows = here_.fit(device_, n_nodes() * width);
+  std::fill_n(rows, n_atoms() * width, T(0));
+  array.read(device_, rows + n_atoms() * width, (n_nodes() - n_atoms()) * width, n_atoms() * width);
+  change(rows);
+  const auto n = static_cast<int64_t>(border_.size()) * width;
+  T* packed = border_here_.fit(device_, n);
+  for (size_t k = 0; k < border_.size(); ++k) std::copy_n(rows + border_[k] * width, width, packed + static_cast<int64_t>(k) * width);
+  border_rows_.write(device_, packed, n);
+  launch_by_number("add_rows", n, {static_cast<int32_t>(width), border_there_.get(), border_rows_.get(), array.get()});
+}
+
+/// Lets processes exchange rows of atoms that others have as ghosts, which go to the host; rows of ghosts come from there.
+template <class T>
+void Network<T>::to_ghosts(DeviceArray<T>& array, int64_t width, const Change& change) {
+  const auto n = static_cast<int64_t>(border_.size()) * width;
+  border_rows_.fit(device_, n);
+  launch_by_number("pick_rows", n, {static_cast<int32_t>(width), border_there_.get(), array.get(), border_rows_.get()});
+  T *packed = border_here_.fit(device_, n), *rows = here_.fit(device_, n_nodes() * width);
+  border_rows_.read(device_, packed, n);
+  std::fill_n(rows, n_nodes() * width, T(0));
+  for (size_t k = 0; k < border_.size(); ++k) std::copy_n(packed + static_cast<int64_t>(k) * width, width, rows + border_[k] * width);
+  change(rows);
+  if (n_nodes() > n_atoms()) array.write(device_, rows + n_atoms() * width, (n_nodes() - n_atoms()) * width, n_atoms() * width);
 }
 
 // ---- backward
 
 template <class T>
 void Network<T>::backward() {
-  if (is_shared()) through_host(of_sums_, n_nodes() * channels(), [&](T* rows) { exchanges_->of_sums(rows); });
+  if (is_shared()) to_ghosts(of_sums_, channels(), [&](T* rows) { exchanges_->of_sums(rows); });
   for (int a = 0; a < task_.n_adjoints; ++a)
     launch_by_number("begin_gradients", n_nodes() * row(), {factor_of_moments(), a == 0 ? of_sums_.get() : nullptr, of_moments_[a].get()});
   for (int64_t k = n_blocks_ - 1; k >= 0; --k) block_back(k);
@@ -299,7 +336,7 @@ void Network<T>::block_back(int64_t k) {
     }
     share_.fit(device_, n_nodes() * row());
     polynomials_back(k, false, share_.get());
-    through_host(share_, n_nodes() * row(), [&](T* rows) { exchanges_->of_moments(rows); });
+    to_ghosts(share_, row(), [&](T* rows) { exchanges_->of_moments(rows); });
     if (k == 0) launch_by_number("begin_gradients", n_nodes() * row(), {T(0), static_cast<const Memory*>(nullptr), of_moments_[a].get()});
     launch_by_number("add_numbers", n_nodes() * row(), {T(1), share_.get(), of_moments_[a].get()});
   }

@@ -12,6 +12,7 @@
 #include "../native/parameters.h"
 #include "device_edges.h"
 #include "device_weights.h"
+#include "host_array.h"
 
 #include <functional>
 #include <string>
@@ -57,7 +58,8 @@ class Network {
   /// A number as kernels have it whose type is wide.
   Argument wide(double number) const { return device_.has_double() ? Argument(number) : Argument(static_cast<float>(number)); }
   int64_t wide_bytes() const { return device_.has_double() ? sizeof(double) : sizeof(float); }
-  void write_wide(DeviceArray<char>& to, const std::vector<double>& numbers) const;
+  void write_wide(DeviceArray<char>& to, const double* numbers, int64_t n, double unit = 1.0) const;
+  void write_wide(DeviceArray<char>& to, const std::vector<double>& numbers) const { write_wide(to, numbers.data(), static_cast<int64_t>(numbers.size())); }
   void read_wide(const Memory& from, int64_t n, std::vector<double>& numbers) const;
 
  private:
@@ -86,7 +88,9 @@ class Network {
   void readout();
   void repel(bool with_gradients);
   void exchange_sums();
-  void through_host(DeviceArray<T>& array, int64_t n, const Change& change);
+  void find_border();
+  void from_ghosts(DeviceArray<T>& array, int64_t width, const Change& change);
+  void to_ghosts(DeviceArray<T>& array, int64_t width, const Change& change);
 
   void backward();
   void block_back(int64_t k);
@@ -106,8 +110,11 @@ class Network {
   const DeviceEdges<T>* edges_ = nullptr;   // of the task
   native::Task task_;
   native::Exchanges<T>* exchanges_ = nullptr;
-  std::vector<T> here_;
-  DeviceArray<T> polynomials_, responses_, sums_, of_sums_, energies_, gradients_, centroid_, share_, of_moments_[4];   // of the energy, of its first moments
+  std::vector<int32_t> border_;        // atoms that others may have as ghosts
+  DeviceArray<int32_t> border_there_;
+  HostArray<T> here_, border_here_;
+  mutable HostArray<char> wide_here_;
+  DeviceArray<T> border_rows_, polynomials_, responses_, sums_, of_sums_, energies_, gradients_, centroid_, share_, of_moments_[4];   // of the energy, of its first moments
   std::vector<DeviceArray<T>> moments_;   // of every block
   DeviceArray<char> walls_;               // wide
 };

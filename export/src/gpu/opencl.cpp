@@ -22,6 +22,8 @@ Functions load() {
   library.find(f.release_buffer, "clReleaseMemObject");
   library.find(f.write, "clEnqueueWriteBuffer");
   library.find(f.read, "clEnqueueReadBuffer");
+  library.find(f.map, "clEnqueueMapBuffer");
+  library.find(f.unmap, "clEnqueueUnmapMemObject");
   library.find(f.fill, "clEnqueueFillBuffer");
   library.find(f.create_from_source, "clCreateProgramWithSource");
   library.find(f.create_from_binary, "clCreateProgramWithBinary");

@@ -24,7 +24,8 @@ using Event = struct EventTag*;
 constexpr Status success = 0, allocation_failure = -4, out_of_host_memory = -6;
 constexpr uint32_t yes = 1;   // of blocking calls
 constexpr Flags type_cpu = 2, type_gpu = 4, type_accelerator = 8;
-constexpr Flags read_and_write = 1;   // of a buffer
+constexpr Flags read_and_write = 1, on_the_host = 1 << 4;   // of a buffer
+constexpr Flags map_both_ways = 3;   // to be read and written
 constexpr intptr_t context_platform = 0x1084;
 constexpr uint32_t platform_version = 0x0901, platform_name = 0x0902;
 constexpr uint32_t device_work_group_size = 0x1004, device_allocation = 0x1010, device_memory = 0x101F, device_local_memory = 0x1023,
@@ -47,6 +48,8 @@ struct Functions {
   Status (*release_buffer)(Buffer buffer);
   Status (*write)(Queue queue, Buffer buffer, uint32_t blocking, size_t offset, size_t size, const void* from, uint32_t n, const Event* after, Event* done);
   Status (*read)(Queue queue, Buffer buffer, uint32_t blocking, size_t offset, size_t size, void* to, uint32_t n, const Event* after, Event* done);
+  void* (*map)(Queue queue, Buffer buffer, uint32_t blocking, Flags flags, size_t offset, size_t size, uint32_t n, const Event* after, Event* done, Status* status);
+  Status (*unmap)(Queue queue, Buffer buffer, void* pointer, uint32_t n, const Event* after, Event* done);
   Status (*fill)(Queue queue, Buffer buffer, const void* pattern, size_t pattern_size, size_t offset, size_t size, uint32_t n, const Event* after, Event* done);
   ProgramId (*create_from_source)(Context context, uint32_t n, const char** texts, const size_t* lengths, Status* status);
   ProgramId (*create_from_binary)(Context context, uint32_t n, const DeviceId* devices, const size_t* lengths, const unsigned char** binaries,

@@ -45,6 +45,21 @@ class OpenclMemory : public Memory {
   int64_t& allocated_;   // the device's
 };
 
+/// A buffer on the host that stays mapped: drivers pin what they make so.
+class OpenclHostMemory : public HostMemory {
+ public:
+  OpenclHostMemory(Buffer buffer, Queue queue, void* pointer) : buffer_(buffer), queue_(queue) { data = pointer; }
+  ~OpenclHostMemory() override {
+    functions().unmap(queue_, buffer_, data, 0, nullptr, nullptr);
+    functions().finish(queue_);
+    functions().release_buffer(buffer_);
+  }
+
+ private:
+  Buffer buffer_;
+  Queue queue_;
+};
+
 class OpenclKernel : public Kernel {
  public:
   OpenclKernel(KernelId id, const std::string& name) : id(id), name(name) {}
@@ -124,6 +139,17 @@ class OpenclDevice : public Device {
     const unsigned char zero = 0;
     if (functions().fill(queue_, buffer, &zero, 1, 0, 1, 0, nullptr, nullptr) != success || functions().finish(queue_) != success) refuse(bytes);
     return memory;
+  }
+
+  std::unique_ptr<HostMemory> allocate_host(int64_t bytes) override {
+    Status status;
+    const size_t size = static_cast<size_t>(std::max<int64_t>(bytes, 1));
+    const auto buffer = functions().create_buffer(context_, read_and_write | on_the_host, size, nullptr, &status);
+    if (status != success) return Device::allocate_host(bytes);
+    void* pointer = functions().map(queue_, buffer, yes, map_both_ways, 0, size, 0, nullptr, nullptr, &status);
+    if (status == success) return std::make_unique<OpenclHostMemory>(buffer, queue_, pointer);
+    functions().release_buffer(buffer);
+    return Device::allocate_host(bytes);
   }
 
   void write(Memory& to, int64_t offset, const void* from, int64_t bytes) override {

@@ -136,6 +136,18 @@ int cuMemFree_v2(Pointer pointer) {
   std::free(reinterpret_cast<void*>(pointer));
   return success;
 }
+int cuMemHostAlloc(void** pointer, size_t bytes, unsigned flags) {
+  if (depth != 1 || flags != 0) return invalid_context;
+  if (bytes == 0) return invalid_value;
+  if (bytes > memory) return out_of_memory;
+  *pointer = std::malloc(bytes), ++n_live;
+  return success;
+}
+int cuMemFreeHost(void* pointer) {
+  if (depth != 1) return invalid_context;
+  std::free(pointer), --n_live;
+  return success;
+}
 int cuMemcpyHtoDAsync_v2(Pointer to, const void* from, size_t bytes, void*) {
   if (depth != 1 || !is_inside(to, bytes)) return invalid_value;
   std::memcpy(reinterpret_cast<void*>(to), from, bytes);

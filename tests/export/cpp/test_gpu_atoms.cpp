@@ -88,6 +88,16 @@ struct Sums {
   }
 };
 
+/// Keeps which exchanges were made.
+struct Calls : spinconv::Exchange {
+  std::string made;
+
+  void to_ghosts(float*, int64_t width) override { made += " to " + std::to_string(width); }
+  void to_ghosts(double*, int64_t width) override { made += " to " + std::to_string(width); }
+  void from_ghosts(float*, int64_t width) override { made += " from " + std::to_string(width); }
+  void from_ghosts(double*, int64_t width) override { made += " from " + std::to_string(width); }
+};
+
 class Comparison {
  public:
   Comparison(const spinconv::Container& container, const std::string& dtype, const std::string& device)
@@ -105,7 +115,7 @@ class Comparison {
   }
 
   /// All that is not the atom itself may be near.
-  void among_candidates(const Gas& gas, const std::string& what) {
+  void among_candidates(const Gas& gas, const std::string& what, bool knows_border = false) {
     if (!native_) return;
     const auto graph = gas.graph();
     const auto n = static_cast<int32_t>(gas.numbers.size());
@@ -119,7 +129,7 @@ class Comparison {
     }
     atoms().set_atoms(graph.n_atoms, graph.n_ghosts, gas.numbers.data());
     atoms().set_candidates({n, node.data(), row.data(), first.data(), rows.data()});
-    laws::Images images(graph.n_atoms, graph.n_ghosts);
+    laws::Images images(graph.n_atoms, graph.n_ghosts, knows_border);
     compare(gas, what, &images);
   }
 
@@ -132,6 +142,23 @@ class Comparison {
     request.name = [](int64_t atom) { return "number " + std::to_string(atom); };
     const auto text = laws::refusal([&] { atoms().evaluate(request); });
     check(text.find(words) != std::string::npos, what + ": " + text);
+  }
+
+  void take_part() {
+    atoms().set_atoms(1, 0, Gas(1, cutoff()).numbers.data());
+    atoms().set_cell({}, {false, false, false});
+    atoms().write_positions(std::array<double, 3>{}.data());
+    for (const bool gradients : {true, false})
+      for (const bool centroid : {true, false}) {
+        Calls evaluated, passed;
+        Request request;
+        request.gradients = gradients, request.centroid = centroid;
+        request.exchange = &evaluated;
+        atoms().evaluate(request);
+        request.exchange = &passed;
+        atoms().take_part(3, 5, request);
+        check(!evaluated.made.empty() && evaluated.made == passed.made, "a process that cannot evaluate makes the exchanges of those that do:" + passed.made);
+      }
   }
 
  private:
@@ -195,6 +222,8 @@ void compare_all(Comparison& comparison) {
   comparison.by_cells(Crystal(far, cutoff, none, {false, false, false}), "far apart");
   comparison.among_candidates(Gas(60, cutoff), "among candidates");
   comparison.among_candidates(Gas(60, cutoff, 20), "with ghosts");
+  comparison.among_candidates(Gas(60, cutoff, 20), "with ghosts of atoms that are known", true);
+  comparison.take_part();
   const Crystal crystal(Gas(60, cutoff), cutoff, wide, {true, true, true});
   comparison.refuse(crystal, "no number", std::numeric_limits<double>::quiet_NaN(), "the position of atom number 1 is not a number");
   comparison.refuse(crystal, "without end", std::numeric_limits<double>::infinity(), "the position of atom number 1 is not a number");

@@ -106,6 +106,14 @@ void test_memory(Device& device) {
   int32_t last = 0;
   device.read(*memory, 28, &last, 4);
   check(last == 8, "and read");
+  const auto here = device.allocate_host(32);
+  device.read(*memory, 0, here->data, 32);
+  auto* numbers = static_cast<int32_t*>(here->data);
+  check(numbers[1] == 20 && numbers[7] == 8, "to memory of the host that is made for it");
+  numbers[0] = 7;
+  device.write(*memory, 28, here->data, 4);
+  device.read(*memory, 28, &last, 4);
+  check(last == 7 && device.allocate_host(0) != nullptr, "and from there");
   const auto empty = device.allocate(0);
   device.clear(*empty, 0, 0);
   device.write(*empty, 0, nullptr, 0);

@@ -71,6 +71,21 @@ KERNEL(ATOM_THREADS) add_numbers(int64_t n, real factor, GLOBAL const real* REST
   }
 }
 
+// Rows of chosen atoms, packed, and back again; n numbers of them.
+KERNEL(ATOM_THREADS) pick_rows(int64_t n, int32_t width, GLOBAL const int32_t* RESTRICT atoms, GLOBAL const real* RESTRICT from, GLOBAL real* RESTRICT to AND_GROUPS) {
+  EACH_GROUP {
+    const int64_t k = (int64_t)group * ATOM_THREADS + THREAD;
+    if (k < n) to[k] = from[(int64_t)atoms[k / width] * width + k % width];
+  }
+}
+
+KERNEL(ATOM_THREADS) add_rows(int64_t n, int32_t width, GLOBAL const int32_t* RESTRICT atoms, GLOBAL const real* RESTRICT from, GLOBAL real* RESTRICT to AND_GROUPS) {
+  EACH_GROUP {
+    const int64_t k = (int64_t)group * ATOM_THREADS + THREAD;
+    if (k < n) to[(int64_t)atoms[k / width] * width + k % width] += from[k];
+  }
+}
+
 // To the sums of atoms, from the first rows of their moments; n numbers.
 KERNEL(ATOM_THREADS) add_first_rows(int64_t n, real factor, GLOBAL const real* RESTRICT moments, GLOBAL real* RESTRICT sums AND_GROUPS) {
   EACH_GROUP {
