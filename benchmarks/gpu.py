@@ -3,15 +3,13 @@
     python benchmarks/gpu.py                            # kernels on cuda
     python benchmarks/gpu.py --device opencl --minutes 3 --most-atoms 1600
 
-Parts: `digits`, against the CPU in float64; `nve`, energy drift of ethanol and water in LAMMPS and OpenMM; `speed`, ms an evaluation and
-µs an atom from a molecule to a million atoms; `lammps`, ms a step of LAMMPS by one rank and by two that share the device; `torch`, the
-same evaluations by torch where it can use the device. Each runs in a process of its own: one that fails, or finds no time left, is
-told at the end and the others go on.
+Parts: `digits`, against the CPU in float64; `speed`, ms an evaluation and µs an atom from a molecule to a million atoms; `nve`, energy
+drift of ethanol and water in LAMMPS and OpenMM; `lammps`, ms a step of LAMMPS by one rank and by two that share the device; `openmm`, ms a
+step by kernels in the arrays of a Context; `torch`, the same evaluations by torch where it can use the device. Each runs in a process of
+its own: one that fails, or finds no time left, is told at the end and the others go on.
 """
 
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,13 +17,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import ase
 import ase.io
 import numpy as np
 import typer
-from nve import SYSTEMS  # beside this file
+from gpu_engines import Rows, lammps, openmm, sizes  # beside this file
+from nve import SYSTEMS
 from rich.console import Console
 from rich.table import Table
 
@@ -36,12 +35,6 @@ from spinconv.potential.words import in_one_line
 
 HERE = Path(__file__).resolve().parent
 console = Console(highlight=False, soft_wrap=True)
-Rows = list[dict[str, Any]]
-
-
-def water(n_side: int) -> ase.Atoms:
-    """The equilibrated box of 192 atoms, so many times in each direction."""
-    return SYSTEMS["water"].atoms().repeat(n_side)
 
 
 def edges_for(atoms: ase.Atoms, cutoff: float) -> Edges:
@@ -118,11 +111,6 @@ def timed(evaluate: Callable[[int], object], budget: float) -> float:
     return 1e3 * float(np.median(times))
 
 
-def sizes(most_atoms: int) -> list[tuple[str, ase.Atoms]]:
-    boxes = [(f"water x {n}^3", n) for n in (1, 2, 4, 8, 12, 17) if 192 * n**3 <= most_atoms]
-    return [("ethanol", SYSTEMS["ethanol"].atoms()), *((name, water(n)) for name, n in boxes)]
-
-
 def evaluations(device: str, evaluator: str, deadline: float, most_atoms: int) -> Rows:
     rows: Rows = []
     models = {name: open_model(SYSTEMS[name].model, "float32", device, evaluator) for name in SYSTEMS}
@@ -145,51 +133,14 @@ def torch(device: str, deadline: float, most_atoms: int) -> Rows:
     return evaluations(device, "torch", deadline, most_atoms)
 
 
-LAMMPS_INPUT = """
-units metal
-atom_modify map array
-read_data {data}
-replicate {n} {n} {n}
-pair_style spinconv {model} precision float32 device {device} evaluator native
-pair_coeff * * H O
-neighbor 1.0 bin
-velocity all create 330 1
-fix nve all nve
-timestep 0.0005
-thermo {steps}
-run {steps}
-run {steps}
-"""
-
-
-def lammps(device: str, deadline: float, most_atoms: int) -> Rows:
-    rows: Rows = []
-    system, lmp = SYSTEMS["water"], shutil.which("lmp", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    mpirun = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if lmp is None or mpirun is None:
-        raise ValueError("`lmp` and `mpirun` must be on the PATH or beside this Python")
-    steps = 50 if device.startswith("cuda") else 3
-    for n in (n for n in (1, 2, 4, 8, 12) if 192 * n**3 <= most_atoms):
-        for ranks in (1, 2):
-            with tempfile.TemporaryDirectory() as folder:
-                Path(folder, "in.water").write_text(
-                    LAMMPS_INPUT.format(data=system.data, model=system.model, device=device, steps=steps, n=n)
-                )
-                start = [] if ranks == 1 else [mpirun, "-n", str(ranks)]
-                said = subprocess.run(
-                    [*start, lmp, "-nocite", "-in", "in.water"], cwd=folder, capture_output=True, text=True, check=False,
-                    timeout=deadline - time.time(), env={**os.environ, "OMP_NUM_THREADS": "1"},
-                )  # fmt: skip
-            seconds = [float(found) for found in re.findall(r"Loop time of (\S+)", said.stdout)]
-            if len(seconds) < 2:
-                raise ValueError(f"LAMMPS: {(said.stdout + said.stderr)[-400:]}")
-            ms, n_atoms = 1e3 * seconds[1] / steps, 192 * n**3
-            what = f"water x {n}^3, {ranks} rank{'s' * (ranks > 1)}"
-            rows.append({"what": what, "atoms": n_atoms, "ms": ms, "µs an atom": 1e3 * ms / n_atoms})
-    return rows
-
-
-PARTS: dict[str, Callable[[str, float, int], Rows]] = {"digits": digits, "speed": speed, "nve": nve, "lammps": lammps, "torch": torch}
+PARTS: dict[str, Callable[[str, float, int], Rows]] = {
+    "digits": digits,
+    "speed": speed,
+    "nve": nve,
+    "lammps": lammps,
+    "openmm": openmm,
+    "torch": torch,
+}
 
 
 def show(part: str, rows: Rows) -> None:
@@ -209,7 +160,7 @@ def draw(found: dict[str, Rows], path: Path, title: str) -> None:
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     curves: dict[str, list[tuple[float, float]]] = {}
-    for part in ("speed", "lammps", "torch"):
+    for part in ("speed", "lammps", "openmm", "torch"):
         for row in found.get(part, []):
             curves.setdefault(f"{part}, {row['what'].rpartition(', ')[2]}", []).append((row["atoms"], row["µs an atom"]))
     for label, points in curves.items():
