@@ -3,9 +3,18 @@
 
 #include <openmm/Platform.h>
 #include <openmm/common/ComputeContext.h>
+#if __has_include(<openmm/cuda/CudaPlatform.h>)
 #include <openmm/cuda/CudaPlatform.h>
+#define SPINCONV_HAS_CUDA_PLATFORM
+#endif
+#if __has_include(<openmm/hip/HipPlatform.h>)
 #include <openmm/hip/HipPlatform.h>
+#define SPINCONV_HAS_HIP_PLATFORM
+#endif
+#if __has_include(<openmm/opencl/OpenCLPlatform.h>)
 #include <openmm/opencl/OpenCLPlatform.h>
+#define SPINCONV_HAS_OPENCL_PLATFORM
+#endif
 
 #include <algorithm>
 #include <cctype>
@@ -25,6 +34,12 @@ std::string property(const std::map<std::string, std::string>& properties, const
 template <class PlatformData>
 void read(OpenMM::ContextImpl& context, EngineContext& engine) {
   engine.is_gpu = true;
+  engine.why_not.clear();
+  // What is read here is in OpenMM's headers, and may stand elsewhere in another version.
+  if (const auto& here = OpenMM::Platform::getOpenMMVersion(); here != SPINCONV_OPENMM_VERSION) {
+    engine.why_not = "this is OpenMM " + here + ", and the plugin was built with " + SPINCONV_OPENMM_VERSION;
+    return;
+  }
   auto& data = *static_cast<PlatformData*>(context.getPlatformData());
   if (data.contexts.size() != 1) {
     engine.why_not = "the platform " + engine.platform + " computes on " + std::to_string(data.contexts.size()) + " devices";
@@ -57,10 +72,16 @@ bool is_place(const EngineContext& engine, const std::string& device) {
 EngineContext engine_context(OpenMM::ContextImpl& context) {
   EngineContext engine;
   engine.platform = context.getPlatform().getName();
+  engine.why_not = "the platform " + engine.platform + " has no arrays on a device that this plugin knows";
+#ifdef SPINCONV_HAS_OPENCL_PLATFORM
   if (engine.platform == "OpenCL") read<OpenMM::OpenCLPlatform::PlatformData>(context, engine);
-  else if (engine.platform == "CUDA") read<OpenMM::CudaPlatform::PlatformData>(context, engine);
-  else if (engine.platform == "HIP") read<OpenMM::HipPlatform::PlatformData>(context, engine);
-  else engine.why_not = "the platform " + engine.platform + " has no arrays on a device";
+#endif
+#ifdef SPINCONV_HAS_CUDA_PLATFORM
+  if (engine.platform == "CUDA") read<OpenMM::CudaPlatform::PlatformData>(context, engine);
+#endif
+#ifdef SPINCONV_HAS_HIP_PLATFORM
+  if (engine.platform == "HIP") read<OpenMM::HipPlatform::PlatformData>(context, engine);
+#endif
   return engine;
 }
 
