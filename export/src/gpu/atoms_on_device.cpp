@@ -65,7 +65,7 @@ void AtomsOnDevice<T>::write_positions(const double* positions, double unit) {
 /// The network and the exchanges want of a graph how many atoms and ghosts it has.
 template <class T>
 native::Task AtomsOnDevice<T>::task_of(const Graph& graph, const Request& request) const {
-  return {&graph, &request, nullptr, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
+  return {&graph, &request, nullptr, n_blocks_, native::n_adjoints_of(request)};
 }
 
 template <class T>

@@ -25,7 +25,7 @@ class EvaluatorOf : public Evaluator {
   OnDevice* on_device() override { return &atoms_; }
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
-    task_ = {&graph, &request, &result, n_blocks_, !request.gradients ? 0 : request.centroid ? native::with_centroid : native::energy_alone};
+    task_ = {&graph, &request, &result, n_blocks_, native::n_adjoints_of(request)};
     exchanges_.during(network_.shape(), task_, [&] {
       check_distances(graph, request.name);
       run();

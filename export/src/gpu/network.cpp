@@ -76,15 +76,12 @@ Network<T>::Network(const Container& container, Device& device)
     : device_(device), parameters_(container), tables_(container, parameters_.shape), references_(container.metadata.reference_energies), scale_(container.metadata.scale),
       average_neighbors_(container.metadata.average_neighbors), cutoff_(container.metadata.info.cutoff), n_blocks_(container.metadata.info.n_blocks),
       edges_at_once_(tile_for(parameters_.shape, sizeof(T) == 8, device.shared_memory(), device.most_threads())), weights_(device, parameters_, n_elements()),
-      moments_(n_blocks_) {
+      element_of_(native::places_of_elements(container)), moments_(n_blocks_) {
   check_harmonics(parameters_);
   const auto& s = parameters_.shape;
   program_ = device_.compile(harmonic_text(s, native::RingCouplings(container, s), settings_of(container, tables_, edges_at_once_, device_.has_double())));
   threads_ = edges_at_once_ * s.channels / 16;
   atoms_at_once_ = std::max<int64_t>(1, std::min(bytes_of_responses, device_.largest_memory() / 4) / static_cast<int64_t>(2 * s.n_rows * s.channels * sizeof(T)));
-  const auto& elements = container.metadata.info.elements;
-  element_of_.assign(elements.back() + 1, -1);
-  for (size_t n = 0; n < elements.size(); ++n) element_of_[elements[n]] = static_cast<int32_t>(n);
   write_wide(wall_, native::Numbers(container, "constants.pairs", {-1, 10}).values);
   find_alone();
 }

@@ -13,6 +13,7 @@ namespace spinconv::native {
 
 constexpr int64_t in_caches = int64_t(1) << 20;   // bytes of one array that are found there when they are read again, about
 constexpr int energy_alone = 1, with_centroid = 4;   // quantities that are differentiated: the energy, and its first moments
+inline int n_adjoints_of(const Request& request) { return !request.gradients ? 0 : request.centroid ? with_centroid : energy_alone; }
 
 /// What a thread needs for itself.
 template <class T>

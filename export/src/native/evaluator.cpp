@@ -28,13 +28,10 @@ class EvaluatorOf : public Evaluator {
   EvaluatorOf(const Container& container, const Level& level, const Kernels<T>& kernels, int threads)
       : threads_(threads), level_(level), kernels_(kernels), parameters_(container), tables_(container, parameters_.shape), wall_(container),
         references_(container.metadata.reference_energies), scale_(container.metadata.scale), average_neighbors_(container.metadata.average_neighbors),
-        n_blocks_(container.metadata.info.n_blocks) {
-    const auto& elements = container.metadata.info.elements;
-    element_of_.assign(elements.back() + 1, -1);
-    for (size_t n = 0; n < elements.size(); ++n) element_of_[elements[n]] = static_cast<int32_t>(n);
+        n_blocks_(container.metadata.info.n_blocks), element_of_(places_of_elements(container)) {
     const auto& s = parameters_.shape;
-    alone_.resize(elements.size());
-    std::vector<int32_t> each(elements.size());
+    alone_.resize(references_.size());
+    std::vector<int32_t> each(references_.size());
     for (size_t n = 0; n < each.size(); ++n) each[n] = static_cast<int32_t>(n);
     Buffer<T> none, scratch(24 * s.channels);
     kernels_.head(s, parameters_.head, each.data(), static_cast<int64_t>(each.size()), none.zeros(each.size() * s.channels), scratch.get(), alone_.data(), nullptr);
@@ -44,7 +41,7 @@ class EvaluatorOf : public Evaluator {
   int64_t n_moments() const override { return std::max(parameters_.shape.n_low * parameters_.shape.used, parameters_.shape.used + 1); }
 
   void evaluate(const Graph& graph, const Request& request, Result& result) override {
-    task_ = {&graph, &request, &result, n_blocks_, !request.gradients ? 0 : request.centroid ? with_centroid : energy_alone};
+    task_ = {&graph, &request, &result, n_blocks_, n_adjoints_of(request)};
     exchanges_.during(parameters_.shape, task_, [&] {
       check_distances(graph, request.name);
       run();

@@ -54,6 +54,13 @@ bool is_for(const Container& container) {
   return info.kind == kind && info.n_blocks >= 1 && Numbers(container, "constants.responses.0", {-1, -1}).shape[1] <= most_harmonics;
 }
 
+std::vector<int32_t> places_of_elements(const Container& container) {
+  const auto& elements = container.metadata.info.elements;
+  std::vector<int32_t> places(elements.back() + 1, -1);
+  for (size_t n = 0; n < elements.size(); ++n) places[elements[n]] = static_cast<int32_t>(n);
+  return places;
+}
+
 template <class T>
 Parameters<T>::Parameters(const Container& container) {
   const Numbers weight(container, "blocks.0.convolution.weight", {-1, -1, -1, -1});   // [n_groups][kernels][group][2 group]

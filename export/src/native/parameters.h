@@ -30,6 +30,9 @@ int64_t padded(int64_t n);
 /// Whether a model is one for code of our own: harmonic, of `lmax` 4 at most.
 bool is_for(const Container& container);
 
+/// [atomic number]: the element's place in the model, -1 for one that it does not know.
+std::vector<int32_t> places_of_elements(const Container& container);
+
 template <class T>
 class Parameters {
  public:

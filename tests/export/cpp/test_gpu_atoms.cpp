@@ -1,15 +1,13 @@
-// Atoms that stay on a device, whose edges are found there, against the native evaluator with edges by trying all images:
-// test_gpu_atoms DEVICE FILE..., where DEVICE is "opencl" or "cuda", with an index or without.
+// Atoms that stay on a device, whose edges are found there, against the native evaluator with edges by trying all images.
 // SPDX-License-Identifier: MIT
 #include "gas.h"
 #include "images.h"
 #include "laws.h"
+#include "on_devices.h"
 
-#include "container.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 
-#include "spinconv/device.h"
 #include "spinconv/extrapolation.h"
 #include "spinconv/model.h"
 #include "spinconv/on_device.h"
@@ -234,22 +232,11 @@ void compare_all(Comparison& comparison) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 2;
-  const std::string device = argv[1];
-  if ((device.rfind("opencl", 0) == 0 ? spinconv::gpu::opencl_devices() : spinconv::gpu::cuda_devices()).empty()) {
-    std::printf("skipped: there is no device for %s\n", device.c_str());
-    return 0;
-  }
-  for (int n = 2; n < argc; ++n) {
-    const std::string bytes = spinconv::read_file(argv[n]);
-    const auto container = spinconv::open_container(bytes, argv[n]);
-    for (const std::string dtype : {"float64", "float32"}) {
-      Comparison comparison(container, dtype, device);
-      compare_all(comparison);
-      if (n > 2 || dtype == "float64") continue;
-      const double cutoff = comparison.cutoff();
+  return laws::on_devices(argc, argv, [](const spinconv::Container& container, const std::string& dtype, const std::string& device, bool is_first) {
+    Comparison comparison(container, dtype, device);
+    compare_all(comparison);
+    const double cutoff = comparison.cutoff();
+    if (is_first && dtype == "float32")
       comparison.by_cells(Crystal(Gas(1500, cutoff), cutoff, {{{24, 0, 0}, {0, 22, 0}, {0, 0, 30}}}, {true, false, false}), "many atoms");
-    }
-  }
-  return laws::n_failed == 0 ? 0 : 1;
+  });
 }

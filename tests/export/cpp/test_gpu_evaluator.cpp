@@ -1,14 +1,13 @@
-// The evaluator by kernels against the native one: test_gpu_evaluator DEVICE FILE..., where DEVICE is "opencl" or "cuda", with an index or without.
+// The evaluator by kernels against the native one.
 // SPDX-License-Identifier: MIT
 #include "gas.h"
 #include "images.h"
 #include "laws.h"
+#include "on_devices.h"
 
-#include "container.h"
 #include "gpu/evaluator.h"
 #include "native/evaluator.h"
 
-#include "spinconv/device.h"
 #include "spinconv/model.h"
 
 #include <algorithm>
@@ -53,22 +52,11 @@ void compare(const spinconv::Container& container, const std::string& dtype, con
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return 2;
-  const std::string device = argv[1];
-  if ((device.rfind("opencl", 0) == 0 ? spinconv::gpu::opencl_devices() : spinconv::gpu::cuda_devices()).empty()) {
-    std::printf("skipped: there is no device for %s\n", device.c_str());
-    return 0;
-  }
-  for (int n = 2; n < argc; ++n) {
-    const std::string bytes = spinconv::read_file(argv[n]);
-    const auto container = spinconv::open_container(bytes, argv[n]);
+  return laws::on_devices(argc, argv, [](const spinconv::Container& container, const std::string& dtype, const std::string& device, bool) {
     const double cutoff = container.metadata.info.cutoff;
-    for (const std::string dtype : {"float64", "float32"}) {
-      compare(container, dtype, device, Gas(60, cutoff), "a gas", false);
-      compare(container, dtype, device, Gas(60, cutoff, 20), "with ghosts", true);
-      compare(container, dtype, device, Gas(1, cutoff), "an atom alone", false);
-    }
-    compare(container, "float32", device, Gas(400, cutoff), "many atoms", false);
-  }
-  return laws::n_failed == 0 ? 0 : 1;
+    compare(container, dtype, device, Gas(60, cutoff), "a gas", false);
+    compare(container, dtype, device, Gas(60, cutoff, 20), "with ghosts", true);
+    compare(container, dtype, device, Gas(1, cutoff), "an atom alone", false);
+    if (dtype == "float32") compare(container, dtype, device, Gas(400, cutoff), "many atoms", false);
+  });
 }
