@@ -12,12 +12,12 @@ namespace spinconv::gpu {
 
 template <class T>
 AtomsOnDevice<T>::AtomsOnDevice(Network<T>& network, const ModelInfo& info)
-    : network_(network), device_(network.device()), search_(network), n_blocks_(info.n_blocks), knows_training_(!info.shortest_distances.empty()) {
+    : network_(network), device_(network.device()), launcher_(network.launcher()), search_(network), n_blocks_(info.n_blocks), knows_training_(!info.shortest_distances.empty()) {
   search_.set_cell({}, {false, false, false});
   if (!knows_training_) return;
   std::vector<double> squared;
   for (const double distance : info.shortest_distances) squared.push_back(distance * distance);
-  network_.write_wide(shortest_, squared);
+  launcher_.write_wide(shortest_, squared);
   neighbors_.write(device_, std::vector<int32_t>(info.neighbor_range.begin(), info.neighbor_range.end()));
 }
 
@@ -51,13 +51,13 @@ void AtomsOnDevice<T>::set_candidates(const Candidates& candidates) {
 
 template <class T>
 const Memory& AtomsOnDevice<T>::positions() {
-  positions_.fit(device_, std::max<int64_t>(3 * n_rows(), 1) * network_.wide_bytes());
+  positions_.fit(device_, std::max<int64_t>(3 * n_rows(), 1) * launcher_.wide_bytes());
   return *positions_.get();
 }
 
 template <class T>
 void AtomsOnDevice<T>::write_positions(const double* positions, double unit) {
-  network_.write_wide(positions_, positions, 3 * n_rows(), unit);
+  launcher_.write_wide(positions_, positions, 3 * n_rows(), unit);
 }
 
 // ---- the work
@@ -86,7 +86,7 @@ void AtomsOnDevice<T>::evaluate(const Request& request) {
 template <class T>
 void AtomsOnDevice<T>::run(const Request& request, const native::Task& task) {
   if (edges_.n_atoms == 0) {
-    forces_.clear(device_, std::max<int64_t>(3 * edges_.n_nodes, 1) * network_.wide_bytes());
+    forces_.clear(device_, std::max<int64_t>(3 * edges_.n_nodes, 1) * launcher_.wide_bytes());
     return;
   }
   const auto found = search_.find(&positions(), edges_);
@@ -106,18 +106,18 @@ std::vector<Argument> AtomsOnDevice<T>::numbers_and_lists() const {
 
 template <class T>
 void AtomsOnDevice<T>::add_up(const char* kernel, int64_t width, const std::vector<Argument>& more, DeviceArray<char>& to) {
-  to.fit(device_, width * edges_.n_nodes * network_.wide_bytes());
+  to.fit(device_, width * edges_.n_nodes * launcher_.wide_bytes());
   auto arguments = numbers_and_lists();
   arguments.insert(arguments.end(), more.begin(), more.end());
   arguments.push_back(to.get());
-  network_.launch_for(kernel, edges_.n_nodes, arguments);
+  launcher_.launch_for(kernel, edges_.n_nodes, arguments);
 }
 
 // ---- what comes of it
 
 template <class T>
 const Memory& AtomsOnDevice<T>::energies() {
-  energies_.fit(device_, std::max<int64_t>(edges_.n_atoms, 1) * network_.wide_bytes());
+  energies_.fit(device_, std::max<int64_t>(edges_.n_atoms, 1) * launcher_.wide_bytes());
   if (edges_.n_atoms > 0) network_.launch_energies(energies_.get());
   return *energies_.get();
 }
@@ -138,7 +138,7 @@ void AtomsOnDevice<T>::read_energies(std::vector<double>& energies) {
 }
 
 template <class T>
-void AtomsOnDevice<T>::read_forces(std::vector<double>& forces) { network_.read_wide(*forces_.get(), 3 * edges_.n_nodes, forces); }
+void AtomsOnDevice<T>::read_forces(std::vector<double>& forces) { launcher_.read_wide(*forces_.get(), 3 * edges_.n_nodes, forces); }
 
 template <class T>
 void AtomsOnDevice<T>::add_up_virials() { add_up("add_up_virials", 6, {edges_.vectors.get(), network_.gradients()}, virials_); }
@@ -149,10 +149,10 @@ std::array<double, 6> AtomsOnDevice<T>::read_virial() {
   if (edges_.n_atoms == 0) return virial;
   add_up_virials();
   const int64_t n_groups = (edges_.n_nodes + atom_threads - 1) / atom_threads;
-  sums_.fit(device_, 6 * n_groups * network_.wide_bytes());
-  network_.launch_for("add_up_rows", edges_.n_nodes, {static_cast<int32_t>(edges_.n_nodes), int32_t{6}, virials_.get(), sums_.get()});
+  sums_.fit(device_, 6 * n_groups * launcher_.wide_bytes());
+  launcher_.launch_for("add_up_rows", edges_.n_nodes, {static_cast<int32_t>(edges_.n_nodes), int32_t{6}, virials_.get(), sums_.get()});
   std::vector<double> sums;
-  network_.read_wide(*sums_.get(), 6 * n_groups, sums);
+  launcher_.read_wide(*sums_.get(), 6 * n_groups, sums);
   for (size_t k = 0; k < sums.size(); ++k) virial[k % 6] += sums[k];
   return virial;
 }
@@ -162,7 +162,7 @@ void AtomsOnDevice<T>::read_virials(std::vector<double>& virials) {
   virials.assign(6 * edges_.n_nodes, 0.0);
   if (edges_.n_atoms == 0) return;
   add_up_virials();
-  network_.read_wide(*virials_.get(), 6 * edges_.n_nodes, virials);
+  launcher_.read_wide(*virials_.get(), 6 * edges_.n_nodes, virials);
 }
 
 template <class T>
@@ -170,7 +170,7 @@ void AtomsOnDevice<T>::read_centroid_virials(std::vector<double>& virials) {
   virials.assign(9 * edges_.n_nodes, 0.0);
   if (edges_.n_atoms == 0) return;
   add_up("add_up_centroid_virials", 9, {edges_.vectors.get(), network_.gradients(), network_.moments()}, virials_);
-  network_.read_wide(*virials_.get(), 9 * edges_.n_nodes, virials);
+  launcher_.read_wide(*virials_.get(), 9 * edges_.n_nodes, virials);
 }
 
 template <class T>
@@ -178,7 +178,7 @@ int64_t AtomsOnDevice<T>::count_outside() {
   if (!knows_training_ || edges_.n_atoms == 0) return 0;
   outside_.fit(device_, edges_.n_atoms);
   n_outside_.clear(device_, 1);
-  network_.launch_for("look_outside", edges_.n_atoms, {static_cast<int32_t>(edges_.n_atoms), network_.wide(network_.cutoff()), edges_.sent_first.get(), edges_.vectors.get(),
+  launcher_.launch_for("look_outside", edges_.n_atoms, {static_cast<int32_t>(edges_.n_atoms), launcher_.wide(network_.cutoff()), edges_.sent_first.get(), edges_.vectors.get(),
                                                        edges_.pair.get(), edges_.element.get(), shortest_.get(), neighbors_.get(), outside_.get(), n_outside_.get()});
   int32_t n = 0;
   n_outside_.read(device_, &n, 1);

@@ -48,6 +48,7 @@ class AtomsOnDevice : public OnDevice {
 
   Network<T>& network_;
   Device& device_;
+  Launcher& launcher_;
   EdgeSearch<T> search_;
   int64_t n_blocks_, n_rows_ = 0;
   std::vector<int64_t> numbers_;

@@ -94,7 +94,7 @@ void EdgeSearch<T>::lay_grid(int64_t n_atoms) {
   for (const auto* vectors : {&cell_, &inverse_})
     for (const auto& vector : *vectors) box.insert(box.end(), vector.begin(), vector.end());
   box.insert(box.end(), grid.cells.begin(), grid.cells.end());
-  network_.write_wide(box_, box);
+  launcher_.write_wide(box_, box);
   std::vector<int32_t> numbers(grid.n.begin(), grid.n.end());
   numbers.insert(numbers.end(), grid.reach.begin(), grid.reach.end());
   numbers.insert(numbers.end(), periodic_.begin(), periodic_.end());
@@ -109,26 +109,26 @@ void EdgeSearch<T>::sum_before(const Memory* numbers, int64_t n, int32_t multipl
   if (levels_.size() <= level) levels_.resize(level + 1);
   const int64_t n_tiles = (n + numbers_of_tile - 1) / numbers_of_tile;
   levels_[level].sums.fit(device_, n_tiles);
-  network_.launch("sum_before", n_tiles, atom_threads, {static_cast<int32_t>(n), multiple, numbers, first, levels_[level].sums.get()});
+  launcher_.launch("sum_before", n_tiles, atom_threads, {static_cast<int32_t>(n), multiple, numbers, first, levels_[level].sums.get()});
   if (n_tiles == 1) return;
   levels_[level].before.fit(device_, n_tiles);
   sum_before(levels_[level].sums.get(), n_tiles, 1, levels_[level].before.get(), level + 1);
-  network_.launch_for("add_before", n, {static_cast<int32_t>(n), levels_[level].before.get(), first});
+  launcher_.launch_for("add_before", n, {static_cast<int32_t>(n), levels_[level].before.get(), first});
 }
 
 template <class T>
 void EdgeSearch<T>::fill_cells(const Memory* positions, int64_t n_atoms) {
   lay_grid(n_atoms);
   const auto n = static_cast<int32_t>(n_atoms);
-  wrapped_.fit(device_, 3 * n_atoms * network_.wide_bytes());
-  in_cells_.fit(device_, 3 * n_atoms * network_.wide_bytes());
+  wrapped_.fit(device_, 3 * n_atoms * launcher_.wide_bytes());
+  in_cells_.fit(device_, 3 * n_atoms * launcher_.wide_bytes());
   for (auto* array : {&cells_, &unordered_, &atoms_}) array->fit(device_, n_atoms);
   counts_.clear(device_, n_cells_ + 1);
   first_in_cell_.fit(device_, n_cells_ + 1);
-  network_.launch_for("put_into_cells", n, {n, positions, box_.get(), grid_.get(), wrapped_.get(), cells_.get(), counts_.get(), sizes_.get()});
+  launcher_.launch_for("put_into_cells", n, {n, positions, box_.get(), grid_.get(), wrapped_.get(), cells_.get(), counts_.get(), sizes_.get()});
   sum_before(counts_.get(), n_cells_ + 1, 1, first_in_cell_.get());
-  network_.launch_for("list_by_cell", n, {n, cells_.get(), first_in_cell_.get(), counts_.get(), unordered_.get()});
-  network_.launch_for("order_cells", n, {n, cells_.get(), first_in_cell_.get(), unordered_.get(), wrapped_.get(), atoms_.get(), in_cells_.get()});
+  launcher_.launch_for("list_by_cell", n, {n, cells_.get(), first_in_cell_.get(), counts_.get(), unordered_.get()});
+  launcher_.launch_for("order_cells", n, {n, cells_.get(), first_in_cell_.get(), unordered_.get(), wrapped_.get(), atoms_.get(), in_cells_.get()});
 }
 
 template <class T>
@@ -137,11 +137,11 @@ void EdgeSearch<T>::launch_find(const Memory* positions, const DeviceEdges<T>& e
   std::vector<Argument> arguments = {n};
   if (is_among_candidates_) arguments.insert(arguments.end(), {positions, own_rows_.get(), nodes_.get(), first_row_.get(), rows_.get()});
   else arguments.insert(arguments.end(), {wrapped_.get(), box_.get(), grid_.get(), cells_.get(), first_in_cell_.get(), atoms_.get(), in_cells_.get()});
-  arguments.insert(arguments.end(), {edges.element.get(), network_.n_elements(), network_.wide(network_.cutoff()), network_.wide(closest_distance), network_.wide(closest_image),
+  arguments.insert(arguments.end(), {edges.element.get(), network_.n_elements(), launcher_.wide(network_.cutoff()), launcher_.wide(closest_distance), launcher_.wide(closest_image),
                                      sent_.get(), received_.get(), sizes_.get(), edges.sent_first.get()});
   if (counts) arguments.insert(arguments.end(), 4, Argument(static_cast<const Memory*>(nullptr)));
   else arguments.insert(arguments.end(), {edges.vectors.get(), edges.sender.get(), edges.target.get(), edges.pair.get()});
-  network_.launch_for(is_among_candidates_ ? "find_among" : "find_by_cells", n + 1, arguments);
+  launcher_.launch_for(is_among_candidates_ ? "find_among" : "find_by_cells", n + 1, arguments);
 }
 
 /// Launches; how many stretches of atoms count for themselves.
@@ -150,14 +150,14 @@ int64_t EdgeSearch<T>::count_batches(const Memory* first, int64_t n, DeviceArray
   const int64_t n_stretches = (n + atoms_in_a_row - 1) / atoms_in_a_row;
   stretches_.clear(device_, n_stretches + 1);
   places.fit(device_, n_stretches + 1);
-  network_.launch_for("divide", n_stretches, {static_cast<int32_t>(n), first, stretches_.get(), static_cast<const Memory*>(nullptr), static_cast<const Memory*>(nullptr)});
+  launcher_.launch_for("divide", n_stretches, {static_cast<int32_t>(n), first, stretches_.get(), static_cast<const Memory*>(nullptr), static_cast<const Memory*>(nullptr)});
   sum_before(stretches_.get(), n_stretches + 1, 1, places.get());
   return n_stretches;
 }
 
 template <class T>
 void EdgeSearch<T>::write_batches(const Memory* first, int64_t n, const DeviceArray<int32_t>& places, const Memory* batches) {
-  network_.launch_for("divide", (n + atoms_in_a_row - 1) / atoms_in_a_row, {static_cast<int32_t>(n), first, static_cast<const Memory*>(nullptr), places.get(), batches});
+  launcher_.launch_for("divide", (n + atoms_in_a_row - 1) / atoms_in_a_row, {static_cast<int32_t>(n), first, static_cast<const Memory*>(nullptr), places.get(), batches});
 }
 
 template <class T>
@@ -165,10 +165,10 @@ void EdgeSearch<T>::write_received(DeviceEdges<T>& edges, int64_t n_places) {
   edges.received.fit(device_, n_places);
   unordered_.fit(device_, n_places);
   const auto n = static_cast<int32_t>(n_places);
-  for (const auto* array : {&edges.received, &unordered_}) network_.launch_for("set_numbers", n, {n, edges.last, array->get()});
-  const auto cutoff = network_.wide(network_.cutoff());
-  network_.launch_for("list_received", edges.last, {edges.last, cutoff, edges.vectors.get(), edges.target.get(), edges.received_first.get(), received_.get(), unordered_.get()});
-  network_.launch_for("order_received", edges.last, {edges.last, cutoff, edges.vectors.get(), edges.target.get(), edges.received_first.get(), unordered_.get(), edges.received.get()});
+  for (const auto* array : {&edges.received, &unordered_}) launcher_.launch_for("set_numbers", n, {n, edges.last, array->get()});
+  const auto cutoff = launcher_.wide(network_.cutoff());
+  launcher_.launch_for("list_received", edges.last, {edges.last, cutoff, edges.vectors.get(), edges.target.get(), edges.received_first.get(), received_.get(), unordered_.get()});
+  launcher_.launch_for("order_received", edges.last, {edges.last, cutoff, edges.vectors.get(), edges.target.get(), edges.received_first.get(), unordered_.get(), edges.received.get()});
 }
 
 template <class T>
@@ -184,7 +184,7 @@ typename EdgeSearch<T>::Found EdgeSearch<T>::find(const Memory* positions, Devic
   sum_before(received_.get(), edges.n_nodes + 1, 4, edges.received_first.get());
   const auto of_sent = static_cast<int32_t>(count_batches(edges.sent_first.get(), edges.n_atoms, sent_places_));
   const auto of_received = static_cast<int32_t>(count_batches(edges.received_first.get(), edges.n_nodes, received_places_));
-  network_.launch("tell_sizes", 1, 1, {static_cast<int32_t>(edges.n_atoms), static_cast<int32_t>(edges.n_nodes), edges.sent_first.get(), edges.received_first.get(), of_sent,
+  launcher_.launch("tell_sizes", 1, 1, {static_cast<int32_t>(edges.n_atoms), static_cast<int32_t>(edges.n_nodes), edges.sent_first.get(), edges.received_first.get(), of_sent,
                                        sent_places_.get(), of_received, received_places_.get(), sizes_.get()});
   int32_t sizes[n_sizes];
   sizes_.read(device_, sizes, n_sizes);

@@ -17,7 +17,7 @@ using Vector = std::array<double, 3>;
 template <class T>
 class EdgeSearch {
  public:
-  explicit EdgeSearch(Network<T>& network) : network_(network), device_(network.device()) {}
+  explicit EdgeSearch(Network<T>& network) : network_(network), device_(network.device()), launcher_(network.launcher()) {}
 
   /// See OnDevice.
   void set_candidates(const Candidates& candidates, int64_t n_atoms);
@@ -49,6 +49,7 @@ class EdgeSearch {
 
   Network<T>& network_;
   Device& device_;
+  Launcher& launcher_;
 
   bool is_among_candidates_ = false;
   DeviceArray<int32_t> nodes_, own_rows_, first_row_, rows_;   // candidates

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <type_traits>
 
 namespace spinconv::gpu {
 namespace {
@@ -76,13 +75,13 @@ Network<T>::Network(const Container& container, Device& device)
     : device_(device), parameters_(container), tables_(container, parameters_.shape), references_(container.metadata.reference_energies), scale_(container.metadata.scale),
       average_neighbors_(container.metadata.average_neighbors), cutoff_(container.metadata.info.cutoff), n_blocks_(container.metadata.info.n_blocks),
       edges_at_once_(tile_for(parameters_.shape, sizeof(T) == 8, device.shared_memory(), device.most_threads())), weights_(device, parameters_, n_elements()),
+      launcher_(device, harmonic_text(parameters_.shape, native::RingCouplings(container, parameters_.shape), settings_of(container, tables_, edges_at_once_, device.has_double()))),
       element_of_(native::places_of_elements(container)), moments_(n_blocks_) {
   check_harmonics(parameters_);
   const auto& s = parameters_.shape;
-  program_ = device_.compile(harmonic_text(s, native::RingCouplings(container, s), settings_of(container, tables_, edges_at_once_, device_.has_double())));
   threads_ = edges_at_once_ * s.channels / 16;
   atoms_at_once_ = std::max<int64_t>(1, std::min(bytes_of_responses, device_.largest_memory() / 4) / static_cast<int64_t>(2 * s.n_rows * s.channels * sizeof(T)));
-  write_wide(wall_, native::Numbers(container, "constants.pairs", {-1, 10}).values);
+  launcher_.write_wide(wall_, native::Numbers(container, "constants.pairs", {-1, 10}).values);
   find_alone();
 }
 
@@ -99,27 +98,7 @@ void Network<T>::find_alone() {
   energies_.read(device_, alone_.data(), n_elements());
   std::vector<double> of_elements;
   for (int32_t n = 0; n < n_elements(); ++n) of_elements.insert(of_elements.end(), {references_[n], static_cast<double>(alone_[n])});
-  write_wide(of_elements_, of_elements);
-}
-
-// ---- numbers that are wide
-
-template <class T>
-void Network<T>::write_wide(DeviceArray<char>& to, const double* numbers, int64_t n, double unit) const {
-  char* here = wide_here_.fit(device_, n * wide_bytes());
-  const auto scale = [&](auto* scaled) {
-    for (int64_t k = 0; k < n; ++k) scaled[k] = static_cast<std::remove_pointer_t<decltype(scaled)>>(unit * numbers[k]);
-  };
-  device_.has_double() ? scale(reinterpret_cast<double*>(here)) : scale(reinterpret_cast<float*>(here));
-  to.write(device_, here, n * wide_bytes());
-}
-
-template <class T>
-void Network<T>::read_wide(const Memory& from, int64_t n, std::vector<double>& numbers) const {
-  numbers.resize(n);
-  char* here = wide_here_.fit(device_, n * wide_bytes());
-  device_.read(from, 0, here, n * wide_bytes());
-  device_.has_double() ? std::copy_n(reinterpret_cast<const double*>(here), n, numbers.begin()) : std::copy_n(reinterpret_cast<const float*>(here), n, numbers.begin());
+  launcher_.write_wide(of_elements_, of_elements);
 }
 
 // ---- the task
@@ -141,7 +120,7 @@ void Network<T>::reserve() {
   responses_.fit(device_, std::min(atoms_at_once_, n_atoms()) * 2 * s.n_rows * channels());
   sums_.fit(device_, n_nodes() * channels());
   energies_.fit(device_, n_atoms());
-  walls_.fit(device_, n_nodes() * wide_bytes());
+  walls_.fit(device_, n_nodes() * launcher_.wide_bytes());
   if (task_.n_adjoints == 0) return;
   of_sums_.fit(device_, n_nodes() * channels());
   for (int a = 0; a < task_.n_adjoints; ++a) of_moments_[a].fit(device_, n_nodes() * row());
@@ -155,24 +134,13 @@ T Network<T>::factor_of_moments() const { return static_cast<T>(1.0 / std::sqrt(
 
 // ---- kernels
 
-template <class T>
-void Network<T>::launch(const char* name, int64_t n_groups, int64_t threads, const std::vector<Argument>& arguments) {
-  if (n_groups > 0) device_.launch(program_->kernel(name), n_groups, threads, arguments);
-}
-
-template <class T>
-void Network<T>::launch_by_number(const char* name, int64_t n, std::vector<Argument> arguments) {
-  arguments.insert(arguments.begin(), Argument(n));
-  launch_for(name, n, arguments);
-}
-
 /// The moments of the initial messages (k = -1), or of what block k adds, to `to`, with `base` times `factor_of_base`.
 template <class T>
 void Network<T>::receive(int64_t k, T factor, const Memory* base, T factor_of_base, int64_t n_rows, const Memory* to) {
   auto arguments = joined(edge_arguments(), {edges_->received_batches.get(), edges_->received_first.get(), edges_->received.get(),
                                              k < 0 ? weights_.first_knots() : weights_.knots(k), factor, base, factor_of_base, static_cast<int32_t>(n_rows), to});
   if (k >= 0) arguments = joined(std::move(arguments), {edges_->sender.get(), weights_.block(k), polynomials_.get()});
-  launch(k < 0 ? "receive_first" : "receive", edges_->n_received_batches, threads_, arguments);
+  launcher_.launch(k < 0 ? "receive_first" : "receive", edges_->n_received_batches, threads_, arguments);
 }
 
 /// The way back through block k, or through the initial messages (k = -1), for the energy or one of its first moments.
@@ -185,7 +153,7 @@ void Network<T>::send(int64_t k, int a) {
                                              static_cast<int32_t>(std::max(a - 1, 0)), gradients, width});
   if (k >= 0) arguments = joined(std::move(arguments), {edges_->sender.get(), weights_.block(k), polynomials_.get()});
   arguments.push_back(static_cast<int32_t>(a == 0 ? 0 : 3 * (a - 1)));
-  launch(k < 0 ? "send_first" : "send", edges_->n_sent_batches, threads_, arguments);
+  launcher_.launch(k < 0 ? "send_first" : "send", edges_->n_sent_batches, threads_, arguments);
 }
 
 /// `each(first_atom, n_atoms, groups)`, of as many atoms as there is room for responses.
@@ -201,8 +169,8 @@ void Network<T>::over_atoms(Each&& each) {
 template <class T>
 void Network<T>::polynomials(int64_t k) {
   over_atoms([&](int32_t first, int32_t n, int64_t n_groups) {
-    launch("ring_responses", n_groups, atom_threads, {first, n, moments_[k].get(), weights_.block(k), responses_.get()});
-    launch("couple", n_groups, atom_threads, {first, n, responses_.get(), polynomials_.get()});
+    launcher_.launch("ring_responses", n_groups, atom_threads, {first, n, moments_[k].get(), weights_.block(k), responses_.get()});
+    launcher_.launch("couple", n_groups, atom_threads, {first, n, responses_.get(), polynomials_.get()});
   });
 }
 
@@ -210,15 +178,15 @@ void Network<T>::polynomials(int64_t k) {
 template <class T>
 void Network<T>::polynomials_back(int64_t k, bool adds, const Memory* to) {
   over_atoms([&](int32_t first, int32_t n, int64_t n_groups) {
-    launch("ring_responses", n_groups, atom_threads, {first, n, moments_[k].get(), weights_.block(k), responses_.get()});
-    launch("couple_back", n_groups, atom_threads, {first, n, polynomials_.get(), responses_.get()});
-    launch("ring_responses_back", n_groups, atom_threads, {first, n, responses_.get(), weights_.block(k), static_cast<int32_t>(adds), to});
+    launcher_.launch("ring_responses", n_groups, atom_threads, {first, n, moments_[k].get(), weights_.block(k), responses_.get()});
+    launcher_.launch("couple_back", n_groups, atom_threads, {first, n, polynomials_.get(), responses_.get()});
+    launcher_.launch("ring_responses_back", n_groups, atom_threads, {first, n, responses_.get(), weights_.block(k), static_cast<int32_t>(adds), to});
   });
 }
 
 template <class T>
 void Network<T>::launch_head(int64_t n, const Memory* element, bool with_gradients) {
-  launch("head", (n + edges_at_once_ - 1) / edges_at_once_, threads_,
+  launcher_.launch("head", (n + edges_at_once_ - 1) / edges_at_once_, threads_,
          {static_cast<int32_t>(n), element, sums_.get(), weights_.head(), static_cast<T>(scale_), energies_.get(), with_gradients ? of_sums_.get() : nullptr});
 }
 
@@ -231,7 +199,7 @@ void Network<T>::forward() {
     receive(k - 1, factor_of_moments(), goes_on && !is_shared() ? moments_[k - 1].get() : nullptr, T(1), parameters_.shape.n_low, moments_[k].get());
     if (is_shared()) {
       from_ghosts(moments_[k], row(), [&](T* rows) { exchanges_->moments(rows); });
-      if (goes_on) launch_by_number("add_numbers", n_atoms() * row(), {T(1), moments_[k - 1].get(), moments_[k].get()});
+      if (goes_on) launcher_.launch_by_number("add_numbers", n_atoms() * row(), {T(1), moments_[k - 1].get(), moments_[k].get()});
     }
     polynomials(k);
   }
@@ -246,23 +214,23 @@ void Network<T>::readout() {
   repel(task_.n_adjoints == 1);
   if (is_shared()) {
     exchange_sums();
-    if (goes_on) launch_by_number("add_first_rows", n_atoms() * channels(), {factor_of_moments(), moments_[n_blocks_ - 1].get(), sums_.get()});
+    if (goes_on) launcher_.launch_by_number("add_first_rows", n_atoms() * channels(), {factor_of_moments(), moments_[n_blocks_ - 1].get(), sums_.get()});
   }
   launch_head(n_atoms(), edges_->element.get(), task_.n_adjoints > 0);
 }
 
 template <class T>
 void Network<T>::repel(bool with_gradients) {
-  launch_for("repel", n_nodes(), joined(edge_arguments(), {static_cast<int32_t>(n_nodes()), edges_->received_first.get(), edges_->received.get(), wall_.get(), walls_.get(),
+  launcher_.launch_for("repel", n_nodes(), joined(edge_arguments(), {static_cast<int32_t>(n_nodes()), edges_->received_first.get(), edges_->received.get(), wall_.get(), walls_.get(),
                                                            with_gradients ? gradients_.get() : nullptr}));
 }
 
 template <class T>
 void Network<T>::exchange_sums() {
   std::vector<double> walls;
-  read_wide(*walls_.get(), n_nodes(), walls);
+  launcher_.read_wide(*walls_.get(), n_nodes(), walls);
   from_ghosts(sums_, channels(), [&](T* rows) { exchanges_->sums(rows, walls); });
-  write_wide(walls_, walls);
+  launcher_.write_wide(walls_, walls);
 }
 
 template <class T>
@@ -290,7 +258,7 @@ void Network<T>::from_ghosts(DeviceArray<T>& array, int64_t width, const Change&
   T* packed = border_here_.fit(device_, n);
   for (size_t k = 0; k < border_.size(); ++k) std::copy_n(rows + border_[k] * width, width, packed + static_cast<int64_t>(k) * width);
   border_rows_.write(device_, packed, n);
-  launch_by_number("add_rows", n, {static_cast<int32_t>(width), border_there_.get(), border_rows_.get(), array.get()});
+  launcher_.launch_by_number("add_rows", n, {static_cast<int32_t>(width), border_there_.get(), border_rows_.get(), array.get()});
 }
 
 /// Lets processes exchange rows of atoms that others have as ghosts, which go to the host; rows of ghosts come from there.
@@ -298,7 +266,7 @@ template <class T>
 void Network<T>::to_ghosts(DeviceArray<T>& array, int64_t width, const Change& change) {
   const auto n = static_cast<int64_t>(border_.size()) * width;
   border_rows_.fit(device_, n);
-  launch_by_number("pick_rows", n, {static_cast<int32_t>(width), border_there_.get(), array.get(), border_rows_.get()});
+  launcher_.launch_by_number("pick_rows", n, {static_cast<int32_t>(width), border_there_.get(), array.get(), border_rows_.get()});
   T *packed = border_here_.fit(device_, n), *rows = here_.fit(device_, n_nodes() * width);
   border_rows_.read(device_, packed, n);
   std::fill_n(rows, n_nodes() * width, T(0));
@@ -313,11 +281,11 @@ template <class T>
 void Network<T>::backward() {
   if (is_shared()) to_ghosts(of_sums_, channels(), [&](T* rows) { exchanges_->of_sums(rows); });
   for (int a = 0; a < task_.n_adjoints; ++a)
-    launch_by_number("begin_gradients", n_nodes() * row(), {factor_of_moments(), a == 0 ? of_sums_.get() : nullptr, of_moments_[a].get()});
+    launcher_.launch_by_number("begin_gradients", n_nodes() * row(), {factor_of_moments(), a == 0 ? of_sums_.get() : nullptr, of_moments_[a].get()});
   for (int64_t k = n_blocks_ - 1; k >= 0; --k) block_back(k);
   for (int a = task_.n_adjoints - 1; a >= 0; --a) send(-1, a);
   if (task_.n_adjoints == 1) return;
-  launch_for("about_receivers", edges_->last, {edges_->last, edges_->vectors.get(), gradients_.get(), centroid_.get()});
+  launcher_.launch_for("about_receivers", edges_->last, {edges_->last, edges_->vectors.get(), gradients_.get(), centroid_.get()});
   repel(true);
 }
 
@@ -334,24 +302,24 @@ void Network<T>::block_back(int64_t k) {
     share_.fit(device_, n_nodes() * row());
     polynomials_back(k, false, share_.get());
     to_ghosts(share_, row(), [&](T* rows) { exchanges_->of_moments(rows); });
-    if (k == 0) launch_by_number("begin_gradients", n_nodes() * row(), {T(0), static_cast<const Memory*>(nullptr), of_moments_[a].get()});
-    launch_by_number("add_numbers", n_nodes() * row(), {T(1), share_.get(), of_moments_[a].get()});
+    if (k == 0) launcher_.launch_by_number("begin_gradients", n_nodes() * row(), {T(0), static_cast<const Memory*>(nullptr), of_moments_[a].get()});
+    launcher_.launch_by_number("add_numbers", n_nodes() * row(), {T(1), share_.get(), of_moments_[a].get()});
   }
 }
 
 // ---- what was computed
 
 template <class T>
-void Network<T>::read_energies(const std::vector<int32_t>& element, std::vector<double>& energies) const {
+void Network<T>::read_energies(const std::vector<int32_t>& element, std::vector<double>& energies) {
   std::vector<T> by_network(n_atoms());
   energies_.read(device_, by_network.data(), n_atoms());
-  read_wide(*walls_.get(), n_atoms(), energies);
+  launcher_.read_wide(*walls_.get(), n_atoms(), energies);
   for (int64_t i = 0; i < n_atoms(); ++i) energies[i] += references_[element[i]] + scale_ * double(by_network[i] - alone_[element[i]]);
 }
 
 template <class T>
 void Network<T>::launch_energies(const Memory* to) {
-  launch_for("add_up_energies", n_atoms(), {static_cast<int32_t>(n_atoms()), edges_->element.get(), of_elements_.get(), wide(scale_), energies_.get(), walls_.get(), to});
+  launcher_.launch_for("add_up_energies", n_atoms(), {static_cast<int32_t>(n_atoms()), edges_->element.get(), of_elements_.get(), launcher_.wide(scale_), energies_.get(), walls_.get(), to});
 }
 
 template class Network<float>;

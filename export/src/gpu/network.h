@@ -13,14 +13,13 @@
 #include "device_edges.h"
 #include "device_weights.h"
 #include "host_array.h"
+#include "launcher.h"
 
 #include <functional>
 #include <string>
 #include <vector>
 
 namespace spinconv::gpu {
-
-constexpr int64_t atom_threads = 128;   // of kernels by atom and channel, or by number (ATOM_THREADS)
 
 /// The text of the kernels for a model, as a Network compiles it for a device with so much memory for a work group. Error for models that it is not for.
 std::string text_of(const Container& container, const std::string& dtype, int64_t shared_memory);
@@ -31,6 +30,7 @@ class Network {
   Network(const Container& container, Device& device);
 
   Device& device() const { return device_; }
+  Launcher& launcher() { return launcher_; }
   const native::Shape& shape() const { return parameters_.shape; }
   int64_t edges_of_tile() const { return edges_at_once_; }
   double cutoff() const { return cutoff_; }
@@ -45,22 +45,11 @@ class Network {
   void compute(const DeviceEdges<T>& edges, const native::Task& task, native::Exchanges<T>& exchanges);
 
   // ---- what was computed
-  void read_energies(const std::vector<int32_t>& element, std::vector<double>& energies) const;   // eV, [n_atoms]
+  void read_energies(const std::vector<int32_t>& element, std::vector<double>& energies);   // eV, [n_atoms]
   const Memory* gradients() const { return gradients_.get(); }   // dE/dvectors, eV/Å, T [last + 1][3]
   const Memory* moments() const { return centroid_.get(); }      // as Result::centroid, eV, T [last + 1][3][3]
   /// eV, wide [n_atoms], written to `to`.
   void launch_energies(const Memory* to);
-
-  /// A kernel by number: n of them, as the first argument.
-  void launch_by_number(const char* name, int64_t n, std::vector<Argument> arguments);
-  void launch(const char* name, int64_t n_groups, int64_t threads, const std::vector<Argument>& arguments);
-  void launch_for(const char* name, int64_t n, const std::vector<Argument>& arguments) { launch(name, (n + atom_threads - 1) / atom_threads, atom_threads, arguments); }
-  /// A number as kernels have it whose type is wide.
-  Argument wide(double number) const { return device_.has_double() ? Argument(number) : Argument(static_cast<float>(number)); }
-  int64_t wide_bytes() const { return device_.has_double() ? sizeof(double) : sizeof(float); }
-  void write_wide(DeviceArray<char>& to, const double* numbers, int64_t n, double unit = 1.0) const;
-  void write_wide(DeviceArray<char>& to, const std::vector<double>& numbers) const { write_wide(to, numbers.data(), static_cast<int64_t>(numbers.size())); }
-  void read_wide(const Memory& from, int64_t n, std::vector<double>& numbers) const;
 
  private:
   using Change = std::function<void(T*)>;
@@ -102,7 +91,7 @@ class Network {
   double scale_, average_neighbors_, cutoff_;
   int64_t n_blocks_, edges_at_once_, threads_ = 0, atoms_at_once_ = 0;
   DeviceWeights<T> weights_;
-  std::unique_ptr<Program> program_;
+  Launcher launcher_;
   std::vector<int32_t> element_of_;
   std::vector<T> alone_;               // what the network says of an atom of each element without neighbours
   DeviceArray<char> wall_, of_elements_;   // wide
@@ -113,7 +102,6 @@ class Network {
   std::vector<int32_t> border_;        // atoms that others may have as ghosts
   DeviceArray<int32_t> border_there_;
   HostArray<T> here_, border_here_;
-  mutable HostArray<char> wide_here_;
   DeviceArray<T> border_rows_, polynomials_, responses_, sums_, of_sums_, energies_, gradients_, centroid_, share_, of_moments_[4];   // of the energy, of its first moments
   std::vector<DeviceArray<T>> moments_;   // of every block
   DeviceArray<char> walls_;               // wide
